@@ -1,0 +1,142 @@
+import { InvalidArgumentError, type SensitivitySource } from "@stepdown/core";
+import { openCheckpoint } from "@stepdown/model-format";
+import { quantizeCheckpoint } from "@stepdown/quantization";
+import { collectSecondMoments, createSecondMomentSensitivity } from "@stepdown/runtime";
+import { InvalidArgumentError as BadUse, type Command, Option } from "commander";
+import type { CommandContext } from "../command-context.js";
+import { loadModel } from "../load-model.js";
+import { withExamples } from "../options/examples.js";
+import { integer } from "../options/parse.js";
+import { formatTable } from "../output/table.js";
+import { formatBytes, formatCount } from "../output/units.js";
+import { readTextFile } from "./generate.js";
+
+interface QuantizeOptions {
+  readonly out: string;
+  readonly codec: "codebook";
+  readonly seedBits: number;
+  readonly bits: number;
+  readonly mode: "exact" | "fixed" | "reference";
+  readonly head: number | "keep";
+  readonly calibration?: string;
+  readonly calibrationSamples: number;
+  readonly calibrationTokens: number;
+  readonly seed: number;
+  readonly threads?: number;
+  readonly overwrite?: boolean;
+  readonly json?: boolean;
+}
+
+/** `stepdown quantize`: float checkpoint to nested model. */
+export function addQuantizeCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command("quantize")
+    .description("Turn a float checkpoint into one nested model that holds every precision. Run it again to resume.")
+    .argument("<checkpoint>", "directory with safetensors or a GGUF file, or a GGUF file")
+    .requiredOption("--out <dir>", "where to write the nested model")
+    .addOption(new Option("--codec <codec>", "how bits become weights").choices(["codebook"]).default("codebook"))
+    .option("--seed-bits <n>", "lowest precision, found by clustering", integer(2, 4), 2)
+    .option("--bits <n>", "highest precision", integer(2, 8), 4)
+    .addOption(
+      new Option("--mode <mode>", "exact: optimal clusters and splits; fixed, reference: as the published method")
+        .choices(["exact", "fixed", "reference"])
+        .default("exact"),
+    )
+    .option("--head <bits>", "bits of embedding and output head (2 to 8), or keep", headBits, 8)
+    .option("--calibration <file>", "weigh errors by activations measured on this text")
+    .option("--calibration-samples <n>", "pieces of calibration text", integer(1), 32)
+    .option("--calibration-tokens <n>", "tokens per piece", integer(2), 512)
+    .option("--seed <n>", "seed of the random draws of modes fixed and reference", integer(0, 0xffffffff), 0)
+    .option("--threads <n>", "worker threads (default: all cores)", integer(1, 256))
+    .option("--overwrite", "replace a model that is already in --out")
+    .option("--json", "one JSON document on standard output");
+  withExamples(command, [
+    ["stepdown quantize ./SmolLM2-135M --out smollm2-nested", "2, 3 and 4 bits in one model"],
+    ["stepdown quantize model.gguf --out nested --bits 8 --calibration text.txt", "up to 8 bits, calibrated"],
+  ]);
+  command.action(async (source: string, options: QuantizeOptions) => {
+    if (options.bits < options.seedBits) {
+      throw new InvalidArgumentError(
+        `--bits ${options.bits} is below --seed-bits ${options.seedBits}; it must be at least as high.`,
+      );
+    }
+    const sensitivity = options.calibration === undefined ? undefined : await calibrate(source, options, context);
+    await using checkpoint = await openCheckpoint(source, { signal: context.signal });
+    const display = context.startProgress();
+    try {
+      const result = await quantizeCheckpoint({
+        checkpoint,
+        directory: options.out,
+        codec: options.codec,
+        seedBits: options.seedBits,
+        bits: options.bits,
+        mode: options.mode,
+        seed: options.seed,
+        head: options.head,
+        sensitivity,
+        threads: options.threads,
+        overwrite: options.overwrite,
+        signal: context.signal,
+        onProgress: display.onProgress,
+      });
+      display.finish();
+      const precisions = result.precisions.map(({ precision: bits, ...cost }) => ({ bits, ...cost }));
+      if (options.json) {
+        context.print(`${JSON.stringify({ ...result, precisions })}\n`);
+        return;
+      }
+      const resumed =
+        result.resumedLayers > 0 ? `, ${result.resumedLayers} layers taken over from the stopped run` : "";
+      const table = formatTable(
+        ["bits", "bits per weight", "bytes of the blocks"],
+        precisions.map((row) => [String(row.bits), row.effectiveBits.toFixed(2), formatBytes(row.bytes)]),
+      );
+      const lower = Math.max(options.bits - 1, options.seedBits);
+      const schedule = lower < options.bits ? `${options.bits},${lower}@32` : `${options.bits}`;
+      context.print(
+        `wrote ${options.out}: ${formatCount(result.weights)} nested weights in ${result.layers} layers${resumed}\n\n${table}\n\n` +
+          `Try: stepdown generate --model ${options.out} --prompt "…" --schedule ${schedule}\n`,
+      );
+    } finally {
+      display.finish();
+    }
+  });
+}
+
+/** Second moments of the activations on the first samples of the calibration text. */
+async function calibrate(
+  source: string,
+  options: QuantizeOptions,
+  context: CommandContext,
+): Promise<SensitivitySource> {
+  const text = await readTextFile(options.calibration as string);
+  await using loaded = await loadModel(source, context);
+  const ids = loaded.tokenizer.encode(text);
+  const length = options.calibrationTokens;
+  const samples = Math.min(options.calibrationSamples, Math.floor(ids.length / length));
+  if (samples === 0) {
+    throw new InvalidArgumentError(
+      `${options.calibration} has ${ids.length} tokens, less than one piece of ${length}. Give a longer text or a smaller --calibration-tokens.`,
+    );
+  }
+  const chunks = Array.from({ length: samples }, (_, index) => ids.slice(index * length, (index + 1) * length));
+  const display = context.startProgress();
+  try {
+    const moments = await collectSecondMoments({
+      model: loaded.model,
+      chunks,
+      signal: context.signal,
+      onProgress: display.onProgress,
+    });
+    return await createSecondMomentSensitivity(moments);
+  } finally {
+    display.finish();
+  }
+}
+
+function headBits(text: string): number | "keep" {
+  if (text === "keep") return "keep";
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 2 || value > 8) throw new BadUse("Expected 2 to 8, or keep.");
+  return value;
+}

@@ -1,0 +1,63 @@
+// Runs what the documentation tells people to run: every block fenced as ```sh after a line `<!-- run -->`, in order, file
+// by file, in a temporary folder that holds the embedded model (also under the names the documents use for a checkpoint)
+// and a text. `stepdown` and `npm run -s stepdown --` mean this clone's command line.
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { filesBelow, root, workspacePackages } from "./lib.mjs";
+
+const files = [
+  join(root, "README.md"),
+  ...filesBelow(join(root, "docs")),
+  ...workspacePackages().map((p) => join(p.path, "README.md")),
+].filter((file) => file.endsWith(".md"));
+let passed = 0;
+let failed = 0;
+
+for (const file of files) {
+  const blocks = [...readFileSync(file, "utf8").matchAll(/<!-- run -->\s*```(sh|js|ts)\n([\s\S]*?)```/g)];
+  if (blocks.length === 0) continue;
+  const folder = mkdtempSync(join(tmpdir(), "stepdown-docs-"));
+  const model = join(root, "apps/cli/assets/tiny-stories");
+  for (const name of ["tiny-stories", "SmolLM2-135M-Instruct"]) cpSync(model, join(folder, name), { recursive: true });
+  writeFileSync(
+    join(folder, "wiki.txt"),
+    "Once upon a time there was a small dog. The dog liked to play in the park with his friends. ".repeat(120),
+  );
+  const shim = join(folder, "stepdown");
+  writeFileSync(shim, `#!/bin/sh\nexec "${process.execPath}" "${join(root, "apps/cli/dist/main.js")}" "$@"\n`);
+  chmodSync(shim, 0o755);
+  for (const [, language, source] of blocks) {
+    const script = source.replaceAll("npm run -s stepdown --", "stepdown").replaceAll("npm run demo", "stepdown demo");
+    const environment = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+    const result =
+      language === "sh"
+        ? spawnSync("bash", ["-e", "-c", script], { cwd: folder, encoding: "utf8", env: environment })
+        : runProgram(script, language, folder);
+    const ok = result.status === 0;
+    if (ok) passed++;
+    else failed++;
+    process.stdout.write(
+      `${ok ? "✓" : "✗"} ${relative(root, file)}: ${source.trim().split("\n")[0]} …\n${ok ? "" : `${result.stdout}${result.stderr}\n`}`,
+    );
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed > 0 ? 1 : 0;
+
+/** A program of a README, run where `@stepdown/*` can be imported, with the temporary folder as working folder. */
+function runProgram(source, language, folder) {
+  const file = join(root, "apps/cli", `.readme-program.${language === "ts" ? "mts" : "mjs"}`);
+  writeFileSync(file, source);
+  try {
+    return spawnSync(process.execPath, ["--import", "tsx", file], {
+      cwd: folder,
+      encoding: "utf8",
+      env: { ...process.env, NODE_OPTIONS: "" },
+    });
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
