@@ -1,0 +1,60 @@
+import { type NestedWeight, type Precision, PrecisionUnavailableError } from "@stepdown/core";
+import { float16Table } from "../numbers/float16.js";
+import { unpackLabels } from "./planes.js";
+
+/**
+ * The float32 numbers `[rows][columns]` that a nested weight stands for at a precision, by the formulas of core's
+ * `linear-weight.ts`. For checks and exports; kernels multiply without this.
+ */
+export function dequantizeNested(weight: NestedWeight, precision: Precision = weight.bits): Float32Array {
+  if (!Number.isInteger(precision) || precision < weight.seedBits || precision > weight.bits) {
+    throw new PrecisionUnavailableError(
+      `precision ${precision} asked for, the weight holds ${weight.seedBits} to ${weight.bits} bits`,
+    );
+  }
+  const { rows, columns } = weight;
+  const labels = unpackLabels(weight.planes.slice(0, precision), rows, columns, precision);
+  const values = new Float32Array(rows * columns);
+  switch (weight.codec) {
+    case "codebook": {
+      const half = float16Table();
+      const table = weight.tables.get(precision) ?? new Uint16Array(0);
+      for (let row = 0, i = 0; row < rows; row++) {
+        const base = row * 2 ** precision;
+        for (const end = i + columns; i < end; i++) values[i] = half[table[base + labels[i]!]!]!;
+      }
+      return values;
+    }
+    case "uniform": {
+      const levels = 2 ** precision;
+      for (let row = 0, i = 0; row < rows; row++) {
+        const step = weight.scales[row]! / levels;
+        for (const end = i + columns; i < end; i++) values[i] = step * (2 * labels[i]! + 1 - levels);
+      }
+      return values;
+    }
+    case "bcq": {
+      const half = float16Table();
+      const scales = weight.scales.get(precision);
+      if (scales === undefined) throw new PrecisionUnavailableError(`the weight holds no scales of ${precision} bits`);
+      const groups = columns / weight.groupSize;
+      for (let row = 0, i = 0; row < rows; row++) {
+        const step = half[scales.steps[row]!]!;
+        for (let group = row * groups; group < (row + 1) * groups; group++) {
+          const offset = (scales.offsets?.[group] ?? 0) * step;
+          for (const end = i + weight.groupSize; i < end; i++) {
+            let sum = offset;
+            for (let bit = 0; bit < precision; bit++) {
+              const alpha = scales.codes[group * precision + bit]! * step;
+              sum += (labels[i]! >> (precision - 1 - bit)) & 1 ? alpha : -alpha;
+            }
+            values[i] = sum;
+          }
+        }
+      }
+      return values;
+    }
+    default:
+      return weight satisfies never;
+  }
+}
