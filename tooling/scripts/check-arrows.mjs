@@ -26,7 +26,7 @@ for (const { name, folder, path, manifest } of workspacePackages()) {
     }
   }
   for (const file of filesBelow(join(path, "src")).filter((f) => /\.(ts|mts|js|mjs)$/.test(f))) {
-    const isTest = /\.test\.ts$|\/(__fixtures__|test-helpers?)\//.test(file);
+    const isTest = /\.test\.ts$|\/test-(support|helper)\//.test(file);
     for (const [, target] of readFileSync(file, "utf8").matchAll(importPattern)) {
       if (target === name) continue;
       const known = isTest ? [...declared, ...development] : declared;

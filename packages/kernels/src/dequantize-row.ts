@@ -42,17 +42,16 @@ function dequantizeCodebook(weight: CodebookWeight, precision: Precision, row: n
   const entries = 2 ** precision;
   const centroids = new Float32Array(entries);
   for (let u = 0; u < entries; u++) centroids[u] = float16ToNumber(table[row * entries + u]!);
-  for (let k = 0; k < weight.columns; k++) target[k] = centroids[labelAt(weight, precision, row, k)]!;
+  const labels = readLabels(weight, precision, row);
+  for (let k = 0; k < weight.columns; k++) target[k] = centroids[labels[k]!]!;
 }
 
 /** `scale[row] · (2u + 1 − 2^p) / 2^p` with u the first p bits of the label. */
 function dequantizeUniform(weight: UniformWeight, precision: Precision, row: number, target: Float32Array): void {
   const scale = weight.scales[row]!;
   const entries = 2 ** precision;
-  for (let k = 0; k < weight.columns; k++) {
-    const u = labelAt(weight, precision, row, k);
-    target[k] = (scale * (2 * u + 1 - entries)) / entries;
-  }
+  const labels = readLabels(weight, precision, row);
+  for (let k = 0; k < weight.columns; k++) target[k] = (scale * (2 * labels[k]! + 1 - entries)) / entries;
 }
 
 /** `step[row] · (Σ_{i<p} code_i b_i + offset)`, `b_i = 2·bit_i − 1`, codes and offset of the column's group. */
@@ -63,25 +62,30 @@ function dequantizeBinaryCoded(
   target: Float32Array,
 ): void {
   const { codes, steps, offsets } = weight.scales.get(precision)!;
+  const { columns, groupSize } = weight;
   const step = float16ToNumber(steps[row]!);
-  const groups = weight.columns / weight.groupSize;
-  for (let k = 0; k < weight.columns; k++) {
-    const group = row * groups + Math.floor(k / weight.groupSize);
-    const label = labelAt(weight, precision, row, k);
-    let sum = offsets === undefined ? 0 : offsets[group]!;
-    for (let i = 0; i < precision; i++) {
-      const bit = (label >> (precision - 1 - i)) & 1;
-      const code = codes[group * precision + i]!;
-      sum += bit === 1 ? code : -code;
+  const labels = readLabels(weight, precision, row);
+  for (let from = 0; from < columns; from += groupSize) {
+    const group = (row * columns + from) / groupSize;
+    const offset = offsets === undefined ? 0 : offsets[group]!;
+    for (let k = from; k < from + groupSize; k++) {
+      let sum = offset;
+      for (let i = 0; i < precision; i++) {
+        const code = codes[group * precision + i]!;
+        sum += (labels[k]! >> (precision - 1 - i)) & 1 ? code : -code;
+      }
+      target[k] = step * sum;
     }
-    target[k] = step * sum;
   }
 }
 
-/** The first p bits of a label, most significant first: what precision p knows of it. */
-function labelAt(weight: NestedWeight, precision: Precision, row: number, k: number): number {
-  const at = row * Math.ceil(weight.columns / 8) + (k >> 3);
-  let label = 0;
-  for (let i = 0; i < precision; i++) label = (label << 1) | ((weight.planes[i]![at]! >> (k & 7)) & 1);
-  return label;
+/** The first p bits of a row's labels, most significant first: what precision p knows of them. */
+function readLabels(weight: NestedWeight, precision: Precision, row: number): Uint8Array {
+  const labels = new Uint8Array(weight.columns);
+  const from = row * Math.ceil(weight.columns / 8);
+  for (let i = 0; i < precision; i++) {
+    const plane = weight.planes[i]!;
+    for (let k = 0; k < weight.columns; k++) labels[k] = (labels[k]! << 1) | ((plane[from + (k >> 3)]! >> (k & 7)) & 1);
+  }
+  return labels;
 }

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { openCheckpoint } from "@stepdown/model-format";
 import { quantizeCheckpoint } from "@stepdown/quantization";
 import { createSchedulerFromText } from "@stepdown/schedulers";
 import type { Command } from "commander";
 import type { CommandContext } from "../command-context.js";
+import { embeddedModelPath } from "../embedded-model.js";
 import { loadModel } from "../load-model.js";
 import { withExamples } from "../options/examples.js";
 import { integer } from "../options/parse.js";
@@ -21,9 +21,6 @@ interface DemoOptions {
   readonly maxNewTokens: number;
   readonly json?: boolean;
 }
-
-/** Where the embedded model lies, seen from `src` and from `dist` alike. */
-export const embeddedModelPath: string = fileURLToPath(new URL("../assets/tiny-stories", import.meta.url));
 
 /** The runs the demo compares. The schedule is a share of the token limit, so that it fits any length. */
 const RUNS = [

@@ -37,12 +37,16 @@ export function createTokenPainter(useColors: boolean): (text: string, decision:
   };
 }
 
-/** One line that explains the colours or marks of the bit-widths given. */
+/** One line with the bit-widths of some tokens and how many tokens each has, in their colours or marks. */
 export function precisionLegend(bits: readonly PrecisionDecision[], useColors: boolean): string {
-  const labels = [...new Set(bits.map(precisionLabel))].sort().reverse();
-  const sample = (label: string) =>
-    useColors ? paintOf(Number.parseFloat(label))(`■ ${label} bits`) : `[${label}] ${label} bits`;
-  return `precision of each token: ${labels.map(sample).join("   ")}`;
+  const counts = new Map<string, number>();
+  for (const decision of bits) counts.set(precisionLabel(decision), (counts.get(precisionLabel(decision)) ?? 0) + 1);
+  const entries = [...counts].sort(([left], [right]) => Number.parseFloat(right) - Number.parseFloat(left));
+  const entry = ([label, count]: [string, number]) => {
+    const text = `${useColors ? "■" : `[${label}]`} ${label} bits × ${count}`;
+    return useColors ? paintOf(Number.parseFloat(label))(text) : text;
+  };
+  return `tokens by precision: ${entries.map(entry).join("   ")}`;
 }
 
 function paintOf(decision: PrecisionDecision): Paint {

@@ -44,8 +44,8 @@ export interface DecoderLayout<Linear = LinearLayout, Norm = NormLayout> {
   readonly head: Linear;
 }
 
-/** The layout of a configuration. */
-export function decoderLayout(c: DecoderConfiguration): DecoderLayout {
+/** The layout of a configuration; `has` says which tensors a checkpoint stores. */
+export function decoderLayout(c: DecoderConfiguration, has: (name: string) => boolean = () => true): DecoderLayout {
   const linear = (name: string, rows: number, columns: number, bias: boolean): LinearLayout => {
     return { name, rows, columns, bias };
   };
@@ -70,7 +70,9 @@ export function decoderLayout(c: DecoderConfiguration): DecoderLayout {
       down: linear(`${prefix}.mlp.down_proj`, c.hiddenSize, c.intermediateSize, c.biases.mlp),
     };
   };
-  const embedding = linear("model.embed_tokens", c.vocabularySize, c.hiddenSize, false);
+  // Some checkpoints store a tied pair under the head's name only.
+  const headOnly = c.tiedHead && !has("model.embed_tokens.weight") && has("lm_head.weight");
+  const embedding = linear(headOnly ? "lm_head" : "model.embed_tokens", c.vocabularySize, c.hiddenSize, false);
   return {
     embedding,
     blocks: Array.from({ length: c.blocks }, (_, index) => block(index)),

@@ -334,3 +334,20 @@ it("takes end ids from the generation configuration, too", async () => {
   const model = await loadLanguageModel({ checkpoint, kernels: createReferenceKernels() });
   expect(model.description.endOfSequenceIds).toEqual([2, 7]);
 });
+
+it("finds a tied embedding that is stored under the head's name only", async () => {
+  const kernels = createReferenceKernels();
+  const usual = randomCheckpoint({ ...tinyConfig, tie_word_embeddings: true });
+  const rename = (name: string) => name.replace(/^lm_head/, "model.embed_tokens");
+  const headOnly = {
+    ...usual,
+    tensors: new Map(
+      [...usual.tensors].map(([name, tensor]) => [name.replace(/^model\.embed_tokens/, "lm_head"), tensor]),
+    ),
+    has: (name: string) => !name.startsWith("model.embed_tokens") && usual.has(rename(name)),
+    readLinear: (name: string) => usual.readLinear(rename(name)),
+  };
+  const expected = await logitsOf(await loadLanguageModel({ checkpoint: usual, kernels }), prompt, { precision: 32 });
+  const actual = await logitsOf(await loadLanguageModel({ checkpoint: headOnly, kernels }), prompt, { precision: 32 });
+  expect(actual).toEqual(expected);
+});

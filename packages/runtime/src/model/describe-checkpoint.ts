@@ -19,7 +19,7 @@ export interface CheckpointDescription {
 /** Checks configuration and tensor shapes of a checkpoint and adds up its sizes; reads no weights. */
 export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescription {
   const configuration = readDecoderConfiguration(checkpoint.config, `${checkpoint.location}: config.json`);
-  const layout = decoderLayout(configuration);
+  const layout = decoderLayout(configuration, (name) => checkpoint.has(name));
   checkCheckpoint(checkpoint, layout);
   const bytes = weightBytes(checkpoint, layout);
   const check = (decision: PrecisionDecision): void => {

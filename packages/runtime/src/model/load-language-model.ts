@@ -41,7 +41,7 @@ export async function loadLanguageModel(options: LoadLanguageModelOptions): Prom
     );
   }
   const configuration = readDecoderConfiguration(checkpoint.config, `${checkpoint.location}: config.json`);
-  const layout = decoderLayout(configuration);
+  const layout = decoderLayout(configuration, (name) => checkpoint.has(name));
   checkCheckpoint(checkpoint, layout);
   const names = layout.blocks.flatMap((block) => linearsOfBlock(block)).map((linear) => linear.name);
   const codecs = new Set<WeightCodec>(names.map((name) => checkpoint.nestedLayers.get(name)?.codec ?? "dense"));
