@@ -1,0 +1,105 @@
+/**
+ * One finished layer in the work directory: everything a later run needs to trust it.
+ *
+ * Layout: 8 bytes magic, uint32 length of the header (little-endian), header (JSON, UTF-8), payload. The payload is the
+ * scales (uniform) or nothing, the planes, then the tables in ascending precision (codebook). The header has the facts of
+ * the layer, the SHA-256 of the float32 weights it was made from and the SHA-256 of the payload.
+ */
+import type { CodebookWeight, UniformWeight } from "@stepdown/core";
+import type { LayerFacts, NestedLayerPart, NestedLayerSource } from "@stepdown/model-format";
+import { hashFile, readRange, sha256, writeAtomically } from "./node-files.js";
+
+const MAGIC = "SDLAYER1";
+
+/** Names and seven numbers need some hundred bytes; more means damage. */
+const MAXIMUM_HEADER_BYTES = 4096;
+
+/** What a layer file has to be about to be used. */
+export interface ExpectedLayer {
+  readonly facts: LayerFacts;
+  /** SHA-256 of the weights, hexadecimal. */
+  readonly weights: string;
+}
+
+interface Piece {
+  readonly part: NestedLayerPart;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Writes a layer under a temporary name and renames it. */
+export async function writeLayerFile(
+  path: string,
+  expected: ExpectedLayer,
+  weight: CodebookWeight | UniformWeight,
+  signal?: AbortSignal,
+): Promise<void> {
+  const payload = piecesOf(expected.facts).pieces.map(({ part }) => bytesOf(weight, part));
+  const header = new TextEncoder().encode(JSON.stringify({ ...expected, payload: await sha256(payload) }));
+  const prefix = new Uint8Array(12);
+  prefix.set(new TextEncoder().encode(MAGIC));
+  new DataView(prefix.buffer).setUint32(8, header.byteLength, true);
+  await writeAtomically(path, [prefix, header, ...payload], signal);
+}
+
+/** Opens a layer for writing it to the model, or returns `undefined` if it is absent, damaged or of something else. */
+export async function openLayerFile(path: string, expected: ExpectedLayer): Promise<NestedLayerSource | undefined> {
+  const prefix = await readRange(path, 0, 12);
+  if (prefix === undefined || new TextDecoder().decode(prefix.subarray(0, 8)) !== MAGIC) return undefined;
+  const headerBytes = new DataView(prefix.buffer, prefix.byteOffset).getUint32(8, true);
+  if (headerBytes > MAXIMUM_HEADER_BYTES) return undefined;
+  const header = await readRange(path, 12, headerBytes);
+  if (header === undefined) return undefined;
+  const start = 12 + headerBytes;
+  const { pieces, bytes } = piecesOf(expected.facts);
+  const payload = await hashFile(path, start, bytes);
+  // Headers are written from the same fields in the same order, so equal content means equal text.
+  if (payload === undefined || new TextDecoder().decode(header) !== JSON.stringify({ ...expected, payload })) {
+    return undefined;
+  }
+  return {
+    ...expected.facts,
+    async read(part) {
+      const piece = pieces.find((candidate) => isSamePart(candidate.part, part));
+      const data = piece === undefined ? undefined : await readRange(path, start + piece.offset, piece.bytes);
+      if (data === undefined) throw new Error(`${path} has lost its ${JSON.stringify(part)}.`);
+      return data;
+    },
+  };
+}
+
+function piecesOf({ codec, rows, columns, seedBits, bits }: LayerFacts): { pieces: Piece[]; bytes: number } {
+  const pieces: Piece[] = [];
+  let offset = 0;
+  const add = (part: NestedLayerPart, bytes: number): void => {
+    pieces.push({ part, offset, bytes });
+    offset += bytes;
+  };
+  if (codec === "uniform") add({ kind: "scale" }, 4 * rows);
+  for (let plane = 0; plane < bits; plane++) add({ kind: "plane", plane }, rows * Math.ceil(columns / 8));
+  if (codec === "codebook") {
+    for (let precision = seedBits; precision <= bits; precision++) {
+      add({ kind: "table", precision }, 2 * rows * 2 ** precision);
+    }
+  }
+  return { pieces, bytes: offset };
+}
+
+function bytesOf(weight: CodebookWeight | UniformWeight, part: NestedLayerPart): Uint8Array {
+  const array =
+    part.kind === "plane"
+      ? weight.planes[part.plane]
+      : part.kind === "table" && weight.codec === "codebook"
+        ? weight.tables.get(part.precision)
+        : part.kind === "scale" && weight.codec === "uniform"
+          ? weight.scales
+          : undefined;
+  if (array === undefined) throw new Error(`A ${weight.codec} layer has no ${JSON.stringify(part)}.`);
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function isSamePart(a: NestedLayerPart, b: NestedLayerPart): boolean {
+  const place = (part: NestedLayerPart): number =>
+    part.kind === "plane" ? part.plane : part.kind === "scale" ? 0 : part.precision;
+  return a.kind === b.kind && place(a) === place(b);
+}

@@ -1,0 +1,160 @@
+/**
+ * A float checkpoint → a directory with a nested model; Node only.
+ *
+ * Layers are read, quantized, written to a work directory and dropped, then put together. A run that was stopped, however,
+ * goes on where it was, and its result has the same bytes as that of a run that was not.
+ */
+import {
+  type Checkpoint,
+  InvalidArgumentError,
+  OutputFailedError,
+  type Precision,
+  type SensitivitySource,
+  UnsupportedError,
+  type WaitOptions,
+} from "@stepdown/core";
+import { type LayerFacts, writeNestedModel } from "@stepdown/model-format";
+import type { RowSettings } from "../codebook/quantize-rows.js";
+import { readLibraryVersion } from "../library-version.js";
+import type { CodebookOptions } from "../linear/quantize-linear.js";
+import { resolveSettings } from "../linear/resolve-settings.js";
+import { createRowPool } from "../pool/create-row-pool.js";
+import { floatTensorSources } from "./float-tensors.js";
+import { type LayerPlan, planLayers } from "./layer-plan.js";
+import { sha256 } from "./node-files.js";
+import { type QuantizationReport, summarizeLayers } from "./quantization-report.js";
+import { quantizeLayers } from "./quantize-layers.js";
+import { textAssetFiles } from "./text-asset-files.js";
+import { inspectWorkDirectory, openWorkDirectory } from "./work-directory.js";
+
+/** Options of {@link quantizeCheckpoint}. */
+export interface QuantizeCheckpointOptions extends CodebookOptions, WaitOptions {
+  /** The float model. It is not disposed of here. */
+  checkpoint: Checkpoint;
+  /** Where the nested model goes; must not exist or be empty unless `overwrite`. `….partial` beside it is used meanwhile. */
+  directory: string;
+  /** Default: `codebook`, the only one so far. */
+  codec?: "codebook";
+  /** Embedding and output head: bits of their uniform code, 2 to 8, or `keep` for float numbers. Default: 8. */
+  head?: "keep" | Precision;
+  /** How much an error in each weight matters. Default: all the same. */
+  sensitivity?: SensitivitySource;
+  /** Worker threads; 0 works on the calling thread. Default: one per core. The result does not depend on it. */
+  threads?: number;
+  /** Write into a directory that holds files. Default: refuse. */
+  overwrite?: boolean;
+}
+
+/** Fewer bits leave nothing of an embedding. */
+const MINIMUM_HEAD_BITS = 2;
+
+/** Quantizes a checkpoint; resolves when the directory is complete. */
+export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Promise<QuantizationReport> {
+  const { checkpoint, sensitivity, signal, onProgress } = options;
+  const settings = resolveSettings(options);
+  const head = resolveHead(options);
+  signal?.throwIfAborted();
+  const { resolve } = await import("node:path");
+  const directory = resolve(options.directory);
+  const plan = planLayers(checkpoint, head !== "keep");
+  const layers = plan.layers.map((layer) => ({ ...factsOf(layer, settings, head), source: layer.source }));
+  const quantization = {
+    mode: settings.mode,
+    seed: settings.seed,
+    head_bits: head,
+    sensitivity: sensitivity === undefined ? null : { name: sensitivity.name, key: sensitivity.key },
+    library: `@stepdown/quantization ${await readLibraryVersion()}`,
+  };
+  const { seedBits, bits } = settings;
+  const key = { codec: "codebook", seedBits, bits, ...quantization, source: await sourceIdentity(checkpoint, plan) };
+
+  const workPath = `${directory}.partial`;
+  const state = await inspectWorkDirectory(workPath, key);
+  await checkOutput(directory, (options.overwrite ?? false) || state.assembling);
+  const work = await openWorkDirectory(workPath, key);
+  if (work.discarded) {
+    const detail = `discarded unfinished work of other options or another checkpoint in ${workPath}`;
+    const total = layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+    onProgress?.({ phase: "quantizing", done: 0, total, unit: "weights", detail });
+  }
+
+  const pool = await createRowPool(options.threads === undefined ? {} : { threads: options.threads });
+  const quantized = await quantizeLayers({ checkpoint, layers, settings, sensitivity, pool, work, signal, onProgress })
+    // Threads are stopped before the model is written, which needs none.
+    .finally(() => pool[Symbol.asyncDispose]());
+
+  await work.beginAssembly();
+  await removeAbandonedOutput(directory);
+  await writeNestedModel({
+    directory,
+    config: checkpoint.config,
+    quantization,
+    textAssets: await textAssetFiles(checkpoint, wait(signal)),
+    layers: quantized.layers,
+    tensors: await floatTensorSources(checkpoint, plan.tensors, wait(signal)),
+    overwrite: true,
+    ...wait(signal),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  await work.remove();
+  return { directory, ...summarizeLayers(layers), resumedLayers: quantized.resumed, threads: pool.threads };
+}
+
+function wait(signal: AbortSignal | undefined): WaitOptions {
+  return signal === undefined ? {} : { signal };
+}
+
+function resolveHead(options: QuantizeCheckpointOptions): "keep" | Precision {
+  const { codec = "codebook", head = 8 } = options;
+  if (codec !== "codebook") {
+    throw new UnsupportedError(`The codec is ${JSON.stringify(codec)}; this version writes "codebook" only.`);
+  }
+  if (head !== "keep" && !(Number.isInteger(head) && head >= MINIMUM_HEAD_BITS && head <= 8)) {
+    throw new InvalidArgumentError(
+      `head is ${JSON.stringify(head)}; it has to be "keep" or an integer from ${MINIMUM_HEAD_BITS} to 8.`,
+    );
+  }
+  return head;
+}
+
+function factsOf(
+  { name, codec, rows, columns }: LayerPlan["layers"][number],
+  { seedBits, bits }: RowSettings,
+  head: "keep" | Precision,
+): LayerFacts {
+  return codec === "uniform" && head !== "keep"
+    ? { name, codec, rows, columns, seedBits: 1, bits: head, followsPrecision: false }
+    : { name, codec, rows, columns, seedBits, bits, followsPrecision: true };
+}
+
+/** What is known of the source without reading its weights; those are compared layer by layer. */
+async function sourceIdentity({ config, tensors }: Checkpoint, plan: LayerPlan): Promise<string> {
+  const listing = [...tensors].map(([name, { type, shape, bytes }]) => [name, type, shape, bytes]);
+  return sha256([JSON.stringify([config, listing, plan.layers])]);
+}
+
+async function checkOutput(directory: string, mayHoldFiles: boolean): Promise<void> {
+  const { readdir } = await import("node:fs/promises");
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code === "ENOENT") return;
+    throw new OutputFailedError(`${directory} cannot be used as a directory: ${(cause as Error).message}.`, { cause });
+  }
+  if (names.length > 0 && !mayHoldFiles) {
+    throw new OutputFailedError(`${directory} is not empty; choose another directory or allow overwriting.`);
+  }
+}
+
+/** Deletes what a run killed while writing has left beside the output; the writer names it `….partial-` and eight digits. */
+async function removeAbandonedOutput(directory: string): Promise<void> {
+  const { readdir, rm } = await import("node:fs/promises");
+  const { basename, dirname, join } = await import("node:path");
+  const prefix = `${basename(directory)}.partial-`;
+  for (const name of await readdir(dirname(directory))) {
+    if (name.startsWith(prefix) && /^[0-9a-f]{8}$/.test(name.slice(prefix.length))) {
+      await rm(join(dirname(directory), name), { recursive: true, force: true });
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The layers of a plan, one after the other, into files of the work directory. Two are under way at a time, so that the
+ * threads have work while one layer ends and the next is read; no more than those two are in memory.
+ */
+import type {
+  Checkpoint,
+  CodebookWeight,
+  ProgressListener,
+  SensitivitySource,
+  UniformWeight,
+  WaitOptions,
+} from "@stepdown/core";
+import type { LayerFacts, NestedLayerSource } from "@stepdown/model-format";
+import type { RowSettings } from "../codebook/quantize-rows.js";
+import { quantizeLinear } from "../linear/quantize-linear.js";
+import { quantizeUniform } from "../linear/quantize-uniform.js";
+import type { RowPool } from "../pool/row-pool.js";
+import { openLayerFile, writeLayerFile } from "./layer-file.js";
+import { sha256 } from "./node-files.js";
+import type { WorkDirectory } from "./work-directory.js";
+
+const LAYERS_UNDER_WAY = 2;
+
+/** A layer as it will be, and the tensor it is made from. */
+export interface LayerToQuantize extends LayerFacts {
+  readonly source: string;
+}
+
+/** What {@link quantizeLayers} works on. */
+export interface LayerWork {
+  readonly checkpoint: Checkpoint;
+  readonly layers: readonly LayerToQuantize[];
+  readonly settings: RowSettings;
+  readonly sensitivity: SensitivitySource | undefined;
+  readonly pool: RowPool;
+  readonly work: WorkDirectory;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ProgressListener | undefined;
+}
+
+/** Quantizes all layers, or takes them over where an earlier run has finished them. */
+export async function quantizeLayers(input: LayerWork): Promise<{ layers: NestedLayerSource[]; resumed: number }> {
+  const { signal } = input;
+  const finished: NestedLayerSource[] = [];
+  const report = createReport(input);
+  let next = 0;
+  let resumed = 0;
+  let failed = false;
+  const lane = async (): Promise<void> => {
+    while (next < input.layers.length && !failed) {
+      signal?.throwIfAborted();
+      const index = next++;
+      const layer = await quantizeLayer(input, input.layers[index]!, report);
+      finished[index] = layer.source;
+      if (layer.resumed) resumed++;
+    }
+  };
+  const lanes = Array.from({ length: LAYERS_UNDER_WAY }, () =>
+    lane().catch((error: unknown) => {
+      failed = true;
+      throw error;
+    }),
+  );
+  // All lanes have to be at rest before this returns: their files are in the work directory.
+  const failure = (await Promise.allSettled(lanes)).find(({ status }) => status === "rejected");
+  if (failure?.status === "rejected") throw failure.reason;
+  return { layers: finished, resumed };
+}
+
+/** Adds up the progress of layers that are under way at the same time. */
+function createReport({ layers, onProgress }: LayerWork): (name: string, weights: number) => void {
+  const total = layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  let done = 0;
+  return (name, weights) => {
+    done += weights;
+    onProgress?.({ phase: "quantizing", done, total, unit: "weights", detail: name });
+  };
+}
+
+async function quantizeLayer(
+  input: LayerWork,
+  { source, ...facts }: LayerToQuantize,
+  report: (name: string, weights: number) => void,
+): Promise<{ source: NestedLayerSource; resumed: boolean }> {
+  const { name, rows, columns } = facts;
+  const path = input.work.pathOf(name);
+  const wait: WaitOptions = input.signal === undefined ? {} : { signal: input.signal };
+  const weight = await input.checkpoint.readFloat32(source, wait);
+  const expected = { facts, weights: await sha256([weight]) };
+  const finished = await openLayerFile(path, expected);
+  if (finished !== undefined) {
+    report(name, rows * columns);
+    return { source: finished, resumed: true };
+  }
+  let reported = 0;
+  const options = {
+    name: source,
+    ...wait,
+    onProgress: ({ done }: { done: number }) => {
+      report(name, done - reported);
+      reported = done;
+    },
+  };
+  const result: CodebookWeight | UniformWeight =
+    facts.codec === "uniform"
+      ? await quantizeUniform(weight, facts, facts.bits, options)
+      : await quantizeLinear(weight, facts, {
+          ...input.settings,
+          pool: input.pool,
+          ...sensitivityOption(await input.sensitivity?.read(name, { rows, columns }, wait)),
+          ...options,
+        });
+  await writeLayerFile(path, expected, result, input.signal);
+  const written = await openLayerFile(path, expected);
+  if (written === undefined) throw new Error(`${path} does not hold what was written to it; the disk may be failing.`);
+  return { source: written, resumed: false };
+}
+
+function sensitivityOption<T>(sensitivity: T | undefined): { sensitivity?: T } {
+  return sensitivity === undefined ? {} : { sensitivity };
+}
