@@ -1,0 +1,23 @@
+/**
+ * The WebAssembly module of this package: loops over raw pointers into one imported linear memory. It allocates nothing,
+ * checks nothing and keeps no state; the TypeScript side owns the memory map and has checked every argument.
+ *
+ * Conventions: pointers and strides are bytes; `columns` is already padded (64 for nested weights, 16 for dense ones),
+ * and activations are zero beyond the real columns. Nothing here uses relaxed SIMD or threads.
+ */
+export { attend } from "./attention";
+export { readHead, storeHead } from "./cache";
+export { dequantizeBinaryCoded } from "./binary-coded";
+export { dequantizeCodebook, dotCodebook } from "./codebook";
+export { dequantizeDense, dotDense16, dotDense32, hasNonFiniteHalf } from "./dense";
+export { add, siluMultiply, softmaxRows } from "./elementwise";
+export { multiplyTile } from "./multiply";
+export { layerNormalize, rmsNormalize } from "./normalize";
+export { packNibbles, transposePlane } from "./pack";
+export { rotate } from "./rotate";
+export { dequantizeUniform, dotUniform, splitActivations } from "./uniform";
+
+/** First byte that no static data of the module occupies. */
+export function heapBase(): usize {
+  return __heap_base;
+}

@@ -1,0 +1,49 @@
+/**
+ * Compiles `assembly/` to WebAssembly with AssemblyScript and writes the bytes twice: as a string constant that bundlers
+ * need no configuration for (`src/generated/kernels-simd.ts`, not under version control) and as `dist/kernels.wasm` for
+ * those who serve or pre-compile the file.
+ *
+ * One entry per binary, so that variants (relaxed SIMD, threads) can be added beside the first.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import asc from "assemblyscript/asc";
+
+const root = new URL("../", import.meta.url);
+
+/** Name of the generated module, exported constant, file in `dist`, further compiler options. */
+const binaries = [
+  { module: "kernels-simd", constant: "kernelsSimd", file: "kernels.wasm", options: ["--enable", "simd"] },
+];
+
+await mkdir(new URL("src/generated/", root), { recursive: true });
+await mkdir(new URL("dist/", root), { recursive: true });
+for (const { module, constant, file, options } of binaries) {
+  const { error, stderr } = await asc.main([
+    "assembly/index.ts",
+    "--outFile",
+    `dist/${file}`,
+    "--runtime",
+    "stub",
+    "--importMemory",
+    "--noAssert",
+    "--use",
+    "abort=",
+    "-O3",
+    "--converge",
+    "--baseDir",
+    fileURLToPath(root),
+    ...options,
+  ]);
+  if (error) {
+    process.stderr.write(`${stderr}\n`);
+    throw error;
+  }
+  const bytes = await readFile(new URL(`dist/${file}`, root));
+  const source = `/** Made by scripts/build-wasm.mjs from assembly/: ${bytes.length} bytes of WebAssembly, base64. */
+export const ${constant}: string =
+  "${bytes.toString("base64")}";
+`;
+  await writeFile(new URL(`src/generated/${module}.ts`, root), source);
+  process.stdout.write(`${file}: ${bytes.length} bytes\n`);
+}

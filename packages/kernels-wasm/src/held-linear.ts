@@ -1,0 +1,55 @@
+/** Weights as they lie in linear memory. All pointers are byte addresses. */
+import type { Precision, PreparedLinear, WeightCodec } from "@stepdown/core";
+
+/** Layout by codec; see the file of the same codec in `../assembly`. */
+export type WeightLayout =
+  | { readonly kind: "dense"; readonly weights: number; readonly type: "f32" | "f16" | "bf16" }
+  | {
+      readonly kind: "codebook";
+      /** Plane 0; plane i follows `i · planeBytes` later. */
+      readonly planes: number;
+      readonly planeBytes: number;
+      /** Per precision halves `[rows][2^p]`, and whether all of them are finite. */
+      readonly tables: ReadonlyMap<Precision, { readonly start: number; readonly isFinite: boolean }>;
+    }
+  | {
+      readonly kind: "uniform";
+      readonly high: number;
+      /** 0 where the weight has at most 4 bits. */
+      readonly low: number;
+      readonly scales: number;
+    }
+  | {
+      readonly kind: "bcq";
+      readonly planes: number;
+      readonly planeBytes: number;
+      readonly groupSize: number;
+      /** Offsets are 0 where absent. */
+      readonly scales: ReadonlyMap<Precision, { codes: number; steps: number; offsets: number }>;
+    };
+
+/** A prepared weight. `ranges` are the addresses to give back; empty once freed. */
+export class HeldLinear implements PreparedLinear {
+  readonly rows: number;
+  readonly columns: number;
+  readonly codec: WeightCodec;
+  readonly precisions: readonly Precision[];
+  readonly bytes: number;
+  /** Columns including padding: a multiple of 64 for nested weights, of 16 for dense ones. */
+  readonly paddedColumns: number;
+  readonly layout: WeightLayout;
+  readonly owner: object;
+  ranges: readonly number[];
+
+  constructor(fields: HeldLinear) {
+    this.rows = fields.rows;
+    this.columns = fields.columns;
+    this.codec = fields.codec;
+    this.precisions = fields.precisions;
+    this.bytes = fields.bytes;
+    this.paddedColumns = fields.paddedColumns;
+    this.layout = fields.layout;
+    this.owner = fields.owner;
+    this.ranges = fields.ranges;
+  }
+}

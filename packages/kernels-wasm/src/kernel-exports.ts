@@ -1,0 +1,149 @@
+/** What the WebAssembly module exports. Pointers and strides are bytes; a pointer of 0 stands for "absent". */
+export interface KernelExports {
+  heapBase(): number;
+
+  transposePlane(plane: number, rows: number, columns: number): void;
+  packNibbles(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    high: number,
+    low: number,
+    labels: number,
+  ): void;
+  hasNonFiniteHalf(weights: number, count: number): number;
+
+  dotDense32(weights: number, rows: number, columns: number, x: number, output: number, bias: number): void;
+  dotDense16(
+    weights: number,
+    rows: number,
+    columns: number,
+    x: number,
+    output: number,
+    bias: number,
+    brain: boolean,
+  ): void;
+  dotCodebook(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    table: number,
+    finite: boolean,
+    x: number,
+    output: number,
+    bias: number,
+    scratch: number,
+  ): void;
+  splitActivations(x: number, columns: number, target: number): number;
+  dotUniform(
+    high: number,
+    low: number,
+    scales: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    split: number,
+    output: number,
+    bias: number,
+  ): void;
+
+  dequantizeDense(weights: number, rows: number, columns: number, brain: boolean, target: number): void;
+  dequantizeCodebook(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    table: number,
+    finite: boolean,
+    target: number,
+    scratch: number,
+  ): void;
+  dequantizeUniform(
+    high: number,
+    low: number,
+    scales: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    target: number,
+  ): void;
+  dequantizeBinaryCoded(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    columns: number,
+    realColumns: number,
+    bits: number,
+    groupSize: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    target: number,
+    scratch: number,
+  ): void;
+  multiplyTile(
+    tile: number,
+    rows: number,
+    columns: number,
+    x: number,
+    tokens: number,
+    output: number,
+    outputBytes: number,
+    bias: number,
+  ): void;
+
+  rmsNormalize(input: number, weight: number, epsilon: number, output: number, tokens: number, columns: number): void;
+  layerNormalize(
+    input: number,
+    weight: number,
+    bias: number,
+    epsilon: number,
+    output: number,
+    tokens: number,
+    columns: number,
+  ): void;
+  rotate(
+    target: number,
+    cosines: number,
+    sines: number,
+    tokens: number,
+    heads: number,
+    headDimension: number,
+    half: number,
+  ): void;
+  storeHead(
+    source: number,
+    sourceBytes: number,
+    target: number,
+    tokens: number,
+    dimension: number,
+    padded: number,
+    half: boolean,
+  ): void;
+  readHead(source: number, target: number, positions: number, dimension: number, padded: number, half: boolean): void;
+  attend(
+    keys: number,
+    values: number,
+    half: boolean,
+    dimension: number,
+    padded: number,
+    queries: number,
+    output: number,
+    tokenBytes: number,
+    tokens: number,
+    group: number,
+    position: number,
+    window: number,
+    scale: number,
+    scratch: number,
+    rowLimit: number,
+  ): void;
+  add(target: number, source: number, length: number): void;
+  siluMultiply(gate: number, up: number, length: number): void;
+  softmaxRows(buffer: number, rows: number, columns: number): void;
+}

@@ -1,0 +1,79 @@
+/**
+ * The WebAssembly module: from the bytes inside this package, or from where the caller says. It is probed for, never
+ * assumed: without 128-bit SIMD there is nothing to load.
+ */
+import { InvalidFileError, UnsupportedError } from "@stepdown/core";
+import { kernelsSimd } from "./generated/kernels-simd.js";
+
+/** Where the module can come from: an address to fetch, the file's bytes, or a module compiled already. */
+export type WasmSource = URL | BufferSource | WebAssembly.Module;
+
+/** A module of one function whose body is `i8x16.popcnt(i8x16.splat(0))`; valid only where SIMD is known. */
+const SIMD_PROBE: Uint8Array<ArrayBuffer> = Uint8Array.of(
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b, 0x03],
+  ...[0x02, 0x01, 0x00, 0x0a, 0x0a, 0x01, 0x08, 0x00, 0x41, 0x00, 0xfd, 0x0f, 0xfd, 0x62, 0x0b],
+);
+
+/** Whether this runtime validates 128-bit SIMD instructions. */
+export function supportsSimd(): boolean {
+  return typeof WebAssembly === "object" && WebAssembly.validate(SIMD_PROBE);
+}
+
+/** The compiled module. Rejects with `UnsupportedError` without SIMD and `InvalidFileError` for bytes that are no module. */
+export async function loadModule(source: WasmSource | undefined, signal?: AbortSignal): Promise<WebAssembly.Module> {
+  signal?.throwIfAborted();
+  if (!supportsSimd())
+    throw new UnsupportedError(
+      "The WebAssembly kernels need 128-bit SIMD, which this runtime does not have. " +
+        "Use a newer browser or Node, or the reference kernels of @stepdown/kernels.",
+    );
+  if (source instanceof WebAssembly.Module) return source;
+  const bytes =
+    source === undefined
+      ? decodeBase64(kernelsSimd)
+      : source instanceof URL
+        ? await fetchBytes(source, signal)
+        : source;
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    throw new InvalidFileError(
+      `The WebAssembly kernels could not be compiled${source instanceof URL ? ` from ${source.href}` : ""}: ` +
+        `${(cause as Error).message}. Check that the file is kernels.wasm of this version.`,
+      { cause },
+    );
+  }
+}
+
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+/** The part of Node's file system used below. */
+interface FileReader {
+  readFile(path: URL, options: { signal: AbortSignal | undefined }): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+async function fetchBytes(url: URL, signal: AbortSignal | undefined): Promise<BufferSource> {
+  try {
+    if (url.protocol === "file:") {
+      // Node's fetch refuses file addresses; asking the process keeps node modules out of browser bundles.
+      const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
+      const files = process?.getBuiltinModule?.("node:fs/promises") as FileReader | undefined;
+      if (files !== undefined) return await files.readFile(url, { signal });
+    }
+    const response = await fetch(url, signal === undefined ? {} : { signal });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return await response.arrayBuffer();
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new InvalidFileError(
+      `The WebAssembly kernels could not be read from ${url.href}: ${(cause as Error).message}. ` +
+        "Check the address, or leave the option wasm out to use the bytes inside the package.",
+      { cause },
+    );
+  }
+}
