@@ -32,6 +32,12 @@ function step(name, command, args, { count } = {}) {
   process.stdout.write(`${ok ? "✓" : "✗"} ${name} (${((Date.now() - started) / 1000).toFixed(0)} s)\n`);
 }
 
+/** Reads the closing line of this project's own checks. */
+function countLine(output) {
+  const match = /(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$/.exec(output);
+  return match ? { passed: Number(match[1]), failed: Number(match[2]), skipped: Number(match[3] ?? 0) } : undefined;
+}
+
 const report = join(work, "vitest.json");
 step(
   "npm test",
@@ -57,13 +63,10 @@ step(
 step("types of the whole workspace", "npm", ["run", "--silent", "typecheck"]);
 step("lint and format", "npm", ["run", "--silent", "lint"]);
 step("npm run demo", "npm", ["run", "--silent", "demo"]);
-step("commands in the README and docs run", process.execPath, ["tooling/scripts/check-docs.mjs"]);
-step("packed packages", "npm", ["run", "--silent", "check-packages"], {
-  count: (output) => {
-    const match = /(\d+) passed, (\d+) failed\s*$/.exec(output);
-    return match ? { passed: Number(match[1]), failed: Number(match[2]) } : undefined;
-  },
-});
+step("commands in the README and docs run", process.execPath, ["tooling/scripts/check-docs.mjs"], { count: countLine });
+step("packed packages", "npm", ["run", "--silent", "check-packages"], { count: countLine });
+
+step("browser", process.execPath, ["tooling/scripts/check-browser.mjs"], { count: countLine });
 
 rmSync(work, { recursive: true, force: true });
 process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);

@@ -183,6 +183,31 @@ describe("stepdown inspect, perplexity and chat", () => {
     expect(results[0].tokens).toBe(2 * 63);
   });
 
+  it("chat answers every line of a pipe, keeping the conversation", async () => {
+    const directory = join(folder, "chatty");
+    await cp(nested, directory, { recursive: true });
+    const settings = join(directory, "tokenizer_config.json");
+    const template = "{% for m in messages %}{{ m.content }} {% endfor %}";
+    await writeFile(
+      settings,
+      JSON.stringify({ ...JSON.parse(await readFile(settings, "utf8")), chat_template: template }),
+    );
+    const args = ["chat", "--model", directory, "--schedule", "4,2@3", "--max-new-tokens", "6"];
+    const input = "Once upon a time\n\nThe dog was\n/reset\nOnce upon a time\n/exit\nnever read\n";
+    const run = await stepdown([...args, "--json"], { input });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const { turns } = JSON.parse(run.stdout);
+    expect(turns.map((turn: { user: string }) => turn.user)).toEqual([
+      "Once upon a time",
+      "The dog was",
+      "Once upon a time",
+    ]);
+    expect(turns[2].assistant).toBe(turns[0].assistant);
+    expect(turns[0].averageBits).toBeCloseTo((4 * 3 + 2 * 2) / 5, 9);
+    const plain = await stepdown(args, { input: "Once upon a time\n" });
+    expect(plain.stdout.trim()).toBe(turns[0].assistant);
+  });
+
   it("chat says at once when the model has no chat template", async () => {
     const run = await stepdown(["chat", "--model", nested], { input: "Hello\n" });
     expect(run.exitCode).toBe(1);

@@ -67,7 +67,7 @@ export async function runGeneration(run: GenerationRun): Promise<GenerationOutco
     maximumNewTokens: options.maxNewTokens,
     sampling: samplingOptions(options),
     stop: { strings: options.stop },
-    cacheType: options.cacheType,
+    ...(run.sequence === undefined ? { cacheType: options.cacheType } : {}),
     sequence: run.sequence,
     compat: run.compat,
     logProbabilities: run.logProbabilities,
