@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { PrecisionDecision } from "@stepdown/core";
 import { openCheckpoint } from "@stepdown/model-format";
 import { quantizeCheckpoint } from "@stepdown/quantization";
 import { createSchedulerFromText } from "@stepdown/schedulers";
@@ -29,6 +30,9 @@ const RUNS = [
   { title: "progressive: 4 bits, then 3, then 2", schedule: "4,3@33%,2@66%" },
 ] as const;
 
+/** Rounds of the speed comparison; odd, so that the median is one of them. */
+const SPEED_ROUNDS = 5;
+
 /** `stepdown demo`: the main job on the embedded model. */
 export function addDemoCommand(program: Command, context: CommandContext): void {
   const command = program
@@ -48,7 +52,11 @@ export function addDemoCommand(program: Command, context: CommandContext): void 
       const model = await quantizeEmbeddedModel(directory, say, context);
       const outcomes = await generateRuns(directory, options, say, context);
       if (options.json) {
-        const runs = outcomes.map(({ schedule, outcome }) => ({ schedule, ...jsonOutcome(outcome) }));
+        const runs = outcomes.map(({ schedule, outcome, tokensPerSecond }) => ({
+          schedule,
+          ...jsonOutcome(outcome),
+          tokensPerSecond: median(tokensPerSecond),
+        }));
         context.print(`${JSON.stringify({ model, runs })}\n`);
         return;
       }
@@ -84,6 +92,8 @@ interface Run {
   readonly title: string;
   readonly schedule: string;
   readonly outcome: GenerationOutcome;
+  /** One measurement per round. */
+  readonly tokensPerSecond: number[];
 }
 
 async function generateRuns(
@@ -96,32 +106,27 @@ async function generateRuns(
   const { model, tokenizer } = loaded;
   const prompt = tokenizer.encode(options.prompt);
   const generation = { maxNewTokens: options.maxNewTokens, temperature: 0, cacheType: "f32" } as const;
-  // The first run of every kernel meets a cold compiler; a short one beforehand keeps that out of the comparison.
-  for (const { schedule } of RUNS) {
+  const run = async (schedule: string, onText?: (text: string, bits: PrecisionDecision) => void) =>
     await runGeneration({
-      model,
-      tokenizer,
-      scheduler: createSchedulerFromText(schedule),
-      prompt,
-      options: { ...generation, maxNewTokens: 12 },
-      signal: context.signal,
-    });
-  }
-  const runs: Run[] = [];
-  for (const { title, schedule } of RUNS) {
-    say(`── ${title}  (--schedule ${schedule})\n${options.prompt}`);
-    const paint = createTokenPainter(context.colors);
-    const outcome = await runGeneration({
       model,
       tokenizer,
       scheduler: createSchedulerFromText(schedule),
       prompt,
       options: generation,
       signal: context.signal,
-      onText: (text, bits) => say(paint(text, bits)),
+      onText,
     });
+  const runs: Run[] = [];
+  for (const { title, schedule } of RUNS) {
+    say(`── ${title}  (--schedule ${schedule})\n${options.prompt}`);
+    const paint = createTokenPainter(context.colors);
+    const outcome = await run(schedule, (text, bits) => say(paint(text, bits)));
     say("\n\n");
-    runs.push({ title, schedule, outcome });
+    runs.push({ title, schedule, outcome, tokensPerSecond: [] });
+  }
+  // Speed is taken from further rounds in turn, when compilers are warm and each run has met the same disturbances.
+  for (let round = 0; round < SPEED_ROUNDS; round++) {
+    for (const { schedule, tokensPerSecond } of runs) tokensPerSecond.push((await run(schedule)).tokensPerSecond);
   }
   const shown = runs.flatMap((run) => run.outcome.tokens.map((token) => token.bits));
   say(`${precisionLegend(shown, context.colors)}\n\n`);
@@ -131,14 +136,18 @@ async function generateRuns(
 function comparison(runs: readonly Run[]): string {
   return formatTable(
     ["schedule", "average bits", "read per token", "tokens/s", "tokens"],
-    runs.map(({ schedule, outcome }) => [
+    runs.map(({ schedule, outcome, tokensPerSecond }) => [
       schedule,
       outcome.averageBits.toFixed(2),
       formatBytes(outcome.bytesPerToken),
-      outcome.tokensPerSecond.toFixed(0),
+      median(tokensPerSecond).toFixed(0),
       String(outcome.tokens.length),
     ]),
   );
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] as number;
 }
 
 const NEXT_STEPS = `Next, with a model of your own (a directory with safetensors or a GGUF file):
