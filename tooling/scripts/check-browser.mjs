@@ -96,23 +96,17 @@ program()
 `,
   );
   try {
+    const output = join(work, "page", "page.js");
     run(
-      "node_modules/.bin/tsup",
+      "node_modules/.bin/esbuild",
       [
         entry,
-        "--format",
-        "esm",
-        "--platform",
-        "browser",
-        "--target",
-        "es2022",
-        "--no-splitting",
-        "--out-dir",
-        join(work, "page"),
-        "--no-config",
-        "--silent",
-        "--noExternal",
-        ".*",
+        "--bundle",
+        "--format=esm",
+        "--platform=browser",
+        "--target=es2022",
+        `--outfile=${output}`,
+        "--log-level=error",
       ],
       { quiet: true },
     );
@@ -143,7 +137,7 @@ async function openPage() {
     }
     if (path === "/") {
       response.setHeader("content-type", "text/html");
-      response.end('<!doctype html><script type="module" src="/page/.browser-page.js"></script>');
+      response.end('<!doctype html><script type="module" src="/page/page.js"></script>');
       return;
     }
     const file = join(work, path);

@@ -16,7 +16,7 @@ let passed = 0;
 let failed = 0;
 
 for (const file of files) {
-  const blocks = [...readFileSync(file, "utf8").matchAll(/<!-- run -->\s*```(sh|js|ts)\n([\s\S]*?)```/g)];
+  const blocks = [...readFileSync(file, "utf8").matchAll(/<!-- run -->\s*```(sh|js)\n([\s\S]*?)```/g)];
   if (blocks.length === 0) continue;
   const folder = mkdtempSync(join(tmpdir(), "stepdown-docs-"));
   const model = join(root, "apps/cli/assets/tiny-stories");
@@ -34,7 +34,7 @@ for (const file of files) {
     const result =
       language === "sh"
         ? spawnSync("bash", ["-e", "-c", script], { cwd: folder, encoding: "utf8", env: environment })
-        : runProgram(script, language, folder);
+        : runProgram(script, homeOf(file), folder);
     const ok = result.status === 0;
     if (ok) passed++;
     else failed++;
@@ -47,16 +47,17 @@ for (const file of files) {
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed > 0 ? 1 : 0;
 
-/** A program of a README, run where `@stepdown/*` can be imported, with the temporary folder as working folder. */
-function runProgram(source, language, folder) {
-  const file = join(root, "apps/cli", `.readme-program.${language === "ts" ? "mts" : "mjs"}`);
+/** The package a document belongs to; the root's documents use the command line's dependencies, which are all of them. */
+function homeOf(file) {
+  return workspacePackages().find(({ path }) => file.startsWith(path))?.path ?? join(root, "apps/cli");
+}
+
+/** A program of a README, run where its imports can be found, with the temporary folder as working folder. */
+function runProgram(source, home, folder) {
+  const file = join(home, ".readme-program.mjs");
   writeFileSync(file, source);
   try {
-    return spawnSync(process.execPath, ["--import", "tsx", file], {
-      cwd: folder,
-      encoding: "utf8",
-      env: { ...process.env, NODE_OPTIONS: "" },
-    });
+    return spawnSync(process.execPath, [file], { cwd: folder, encoding: "utf8" });
   } finally {
     rmSync(file, { force: true });
   }
