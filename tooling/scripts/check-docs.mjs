@@ -1,7 +1,7 @@
 // Runs what the documentation tells people to run: every block fenced as ```sh after a line `<!-- run -->`, in order, file
-// by file, in a temporary folder that holds the embedded model (also under the names the documents use for a checkpoint)
+// by file, in a temporary folder that holds the embedded model (also under the names the documents use for a checkpoint), `my-model`, nested,
 // and a text. `stepdown` and `npm run -s stepdown --` mean this clone's command line.
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -16,7 +16,7 @@ let passed = 0;
 let failed = 0;
 
 for (const file of files) {
-  const blocks = [...readFileSync(file, "utf8").matchAll(/<!-- run -->\s*```(sh|js)\n([\s\S]*?)```/g)];
+  const blocks = [...readFileSync(file, "utf8").matchAll(/<!-- run -->\s*```(sh|js|ts)\n([\s\S]*?)```/g)];
   if (blocks.length === 0) continue;
   const folder = mkdtempSync(join(tmpdir(), "stepdown-docs-"));
   const model = join(root, "apps/cli/assets/tiny-stories");
@@ -28,13 +28,15 @@ for (const file of files) {
   const shim = join(folder, "stepdown");
   writeFileSync(shim, `#!/bin/sh\nexec "${process.execPath}" "${join(root, "apps/cli/dist/main.js")}" "$@"\n`);
   chmodSync(shim, 0o755);
+  const quantize = ["quantize", "tiny-stories", "--out", "my-model", "--bits", "4", "--json"];
+  spawnSync(shim, quantize, { cwd: folder });
   for (const [, language, source] of blocks) {
     const script = source.replaceAll("npm run -s stepdown --", "stepdown").replaceAll("npm run demo", "stepdown demo");
     const environment = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
     const result =
       language === "sh"
         ? spawnSync("bash", ["-e", "-c", script], { cwd: folder, encoding: "utf8", env: environment })
-        : runProgram(script, homeOf(file), folder);
+        : runProgram(script, language, homeOf(file), folder);
     const ok = result.status === 0;
     if (ok) passed++;
     else failed++;
@@ -53,9 +55,11 @@ function homeOf(file) {
 }
 
 /** A program of a README, run where its imports can be found, with the temporary folder as working folder. */
-function runProgram(source, home, folder) {
+function runProgram(source, language, home, folder) {
   const file = join(home, ".readme-program.mjs");
-  writeFileSync(file, source);
+  const plain = (typescript) =>
+    execFileSync(join(root, "node_modules/.bin/esbuild"), ["--loader=ts", "--target=es2022"], { input: typescript, encoding: "utf8" });
+  writeFileSync(file, language === "ts" ? plain(source) : source);
   try {
     return spawnSync(process.execPath, [file], { cwd: folder, encoding: "utf8" });
   } finally {
