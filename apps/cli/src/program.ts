@@ -7,6 +7,7 @@ import { addChatCommand } from "./commands/chat.js";
 import { addDemoCommand } from "./commands/demo.js";
 import { addGenerateCommand } from "./commands/generate.js";
 import { addInspectCommand } from "./commands/inspect.js";
+import { addNpuCommand } from "./commands/npu.js";
 import { addPerplexityCommand } from "./commands/perplexity.js";
 import { addQuantizeCommand } from "./commands/quantize.js";
 import { describeFailure } from "./failure.js";
@@ -68,6 +69,7 @@ export function createProgram(context: CommandContext): Command {
     addGenerateCommand,
     addChatCommand,
     addPerplexityCommand,
+    addNpuCommand,
   ]) {
     add(program, context);
   }
