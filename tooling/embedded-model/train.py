@@ -519,7 +519,7 @@ class Windows:
     def __init__(self, stream, length, seed):
         self.stream, self.length = stream, length
         self.rng = np.random.default_rng(seed)
-        self.queue, self.passes = [], 0
+        self.queue = []
 
     def take(self, count):
         rows = []
@@ -529,7 +529,6 @@ class Windows:
                 starts = np.arange(first, len(self.stream) - self.length - 1, self.length)
                 self.rng.shuffle(starts)
                 self.queue = starts.tolist()
-                self.passes += 1
             at = self.queue.pop()
             rows.append(self.stream[at : at + self.length + 1])
         return np.stack(rows).astype(np.int64)
@@ -636,7 +635,7 @@ def stage_train(a):
     real_win, sampled_win = windows(length)
     rng = np.random.default_rng(a.seed)
     began, best, history, done, step = time.time(), float("inf"), [], 0.0, 0
-    next_check, seen = a.check_every, 0
+    next_check, seen, real_seen = a.check_every, 0, 0
     while done < 1.0:
         # Progress is by steps, or by the clock where a time limit would end it sooner.
         done = max(step / a.steps, (time.time() - began) / (a.minutes * 60))
@@ -647,9 +646,8 @@ def stage_train(a):
                 g["lr"] = g["top"] * warm * cool
         if done >= a.long_from and length == a.length:
             # So that positions up to twice the length are learned too.
-            length, rows, short_passes = 2 * a.length, max(1, a.batch // 2), real_win.passes
+            length, rows = 2 * a.length, max(1, a.batch // 2)
             real_win, sampled_win = windows(length)
-            real_win.passes += short_passes
         late = min(1.0, max(0.0, (done - 0.4) / 0.5))
         share = 1.0 if sampled_win is None else a.real_first + (a.real_last - a.real_first) * late
         from_real = int((rng.random(rows) < share).sum())
@@ -666,6 +664,7 @@ def stage_train(a):
             o.zero_grad(set_to_none=True)
         step += 1
         seen += rows * length
+        real_seen += from_real * length
         if step % a.log_every == 0:
             rate = seen / (time.time() - began)
             say(f"step {step} ({done:.3f}) loss {loss.item():.4f}, {rate:.0f} tokens/s, share {share:.2f}")
@@ -675,7 +674,7 @@ def stage_train(a):
             value = bits_per_byte(model, encode, check_texts)["bitsPerByte"]
             model.train()
             history.append({"step": step, "loss": loss.item(), "check": value})
-            say(f"check at {done:.2f}: {value:.4f} bits per byte; real passes {real_win.passes}")
+            say(f"check at {done:.2f}: {value:.4f} bits per byte; real passes {real_seen / len(real_ids):.2f}")
             if value < best:
                 best = value
                 torch.save(model.state_dict(), os.path.join(a.work, "best.pt"))
@@ -687,7 +686,7 @@ def stage_train(a):
         "seconds": round(time.time() - began, 1),
         "realStories": len(real),
         "realTokens": len(real_ids),
-        "realPasses": real_win.passes,
+        "realPasses": round(real_seen / len(real_ids), 2),
         "sampledTokens": 0 if sampled_ids is None else len(sampled_ids),
         "bestCheckBitsPerByte": best,
         "history": history,

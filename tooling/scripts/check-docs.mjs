@@ -58,7 +58,10 @@ function homeOf(file) {
 function runProgram(source, language, home, folder) {
   const file = join(home, ".readme-program.mjs");
   const plain = (typescript) =>
-    execFileSync(join(root, "node_modules/.bin/esbuild"), ["--loader=ts", "--target=es2022"], { input: typescript, encoding: "utf8" });
+    execFileSync(join(root, "node_modules/.bin/esbuild"), ["--loader=ts", "--target=es2022"], {
+      input: typescript,
+      encoding: "utf8",
+    });
   writeFileSync(file, language === "ts" ? plain(source) : source);
   try {
     return spawnSync(process.execPath, [file], { cwd: folder, encoding: "utf8" });
