@@ -10,6 +10,14 @@ export interface Failure {
   readonly exitCode: 1 | 2 | 130;
 }
 
+/** Thrown by a command that ran another app, which has said everything already; carries that app's exit code. */
+export class ForwardedExit extends Error {
+  constructor(readonly exitCode: number) {
+    super(`ended with exit code ${exitCode}`);
+    this.name = "ForwardedExit";
+  }
+}
+
 /** Exit code of a process that was stopped by Ctrl-C: 128 + SIGINT. */
 const STOPPED = 130;
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import pc from "picocolors";
 import type { CommandContext } from "./command-context.js";
+import { addBenchCommand } from "./commands/bench.js";
 import { addChatCommand } from "./commands/chat.js";
 import { addDemoCommand } from "./commands/demo.js";
 import { addGenerateCommand } from "./commands/generate.js";
@@ -10,7 +11,7 @@ import { addInspectCommand } from "./commands/inspect.js";
 import { addNpuCommand } from "./commands/npu.js";
 import { addPerplexityCommand } from "./commands/perplexity.js";
 import { addQuantizeCommand } from "./commands/quantize.js";
-import { describeFailure } from "./failure.js";
+import { describeFailure, ForwardedExit } from "./failure.js";
 import { createProgressDisplay } from "./output/progress-display.js";
 
 /** Runs one command line (without `node` and the script's name) and returns the exit code. */
@@ -39,6 +40,7 @@ export async function runStepdown(argv: readonly string[]): Promise<number> {
     await createProgram(context).parseAsync([...argv], { from: "user" });
     return 0;
   } catch (thrown) {
+    if (thrown instanceof ForwardedExit) return thrown.exitCode;
     const failure = describeFailure(thrown, stop.signal.aborted);
     if (failure === undefined) return 0;
     process.stderr.write(`stepdown: ${failure.message}\n`);
@@ -69,6 +71,7 @@ export function createProgram(context: CommandContext): Command {
     addGenerateCommand,
     addChatCommand,
     addPerplexityCommand,
+    addBenchCommand,
     addNpuCommand,
   ]) {
     add(program, context);
