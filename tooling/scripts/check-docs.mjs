@@ -51,7 +51,7 @@ process.exitCode = failed > 0 ? 1 : 0;
 
 /** The package a document belongs to; the root's documents use the command line's dependencies, which are all of them. */
 function homeOf(file) {
-  return workspacePackages().find(({ path }) => file.startsWith(path))?.path ?? join(root, "apps/cli");
+  return workspacePackages().find(({ path }) => file.startsWith(`${path}/`))?.path ?? join(root, "apps/cli");
 }
 
 /** A program of a README, run where its imports can be found, with the temporary folder as working folder. */
