@@ -14,6 +14,9 @@ export { add, siluMultiply, softmaxRows } from "./elementwise";
 export { multiplyTile } from "./multiply";
 export { layerNormalize, rmsNormalize } from "./normalize";
 export { packNibbles, transposePlane } from "./pack";
+export { dotPaired } from "./paired-dot";
+export { dequantizePaired, packPaired, packPairedCodes } from "./paired-pack";
+export { buildTables } from "./paired-tables";
 export { rotate } from "./rotate";
 export { dequantizeUniform, dotUniform, splitActivations } from "./uniform";
 

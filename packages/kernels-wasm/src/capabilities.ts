@@ -1,20 +1,29 @@
-import { type KernelCapabilities, MAXIMUM_NESTED_PRECISION, type Precision } from "@stepdown/core";
+import { type CacheType, type KernelCapabilities, MAXIMUM_NESTED_PRECISION, type Precision } from "@stepdown/core";
+import type { BinaryCodedArithmetic } from "./multiply-linear.js";
 
 /** Most tokens of one call: prefill gains nothing from more, and scratch memory grows with it. */
 export const MAXIMUM_TOKENS = 512;
+/** Number formats of caches. */
+export const CACHE_TYPES: readonly CacheType[] = ["f32", "f16"];
 
 const nested: readonly Precision[] = Array.from({ length: MAXIMUM_NESTED_PRECISION }, (_, index) => index + 1);
 
-/** What this variant does. */
-export const capabilities: KernelCapabilities = {
-  codecs: { dense: [16, 32], codebook: nested, uniform: nested, bcq: nested },
-  cacheTypes: ["f32", "f16"],
-  threads: 1,
-  maximumTokens: MAXIMUM_TOKENS,
-  notes: [
-    "128-bit WebAssembly SIMD with float32 sums; the only binary so far, chosen after a probe.",
-    "One thread: this version has no worker pool.",
-    "No relaxed SIMD (fused multiply-add, unchecked shuffles): every runtime computes the same bits.",
-    "Binary-coded weights are widened to float32 row by row, which is correct but slower than codebook weights.",
-  ],
-};
+/** What a set does that was made with these options. */
+export function describeCapabilities(arithmetic: BinaryCodedArithmetic): KernelCapabilities {
+  return {
+    codecs: { dense: [16, 32], codebook: nested, uniform: nested, bcq: nested },
+    cacheTypes: CACHE_TYPES,
+    threads: 1,
+    maximumTokens: MAXIMUM_TOKENS,
+    notes: [
+      "128-bit WebAssembly SIMD; the only binary so far, chosen after a probe.",
+      "One thread: this version has no worker pool.",
+      "No relaxed SIMD (fused multiply-add, unchecked shuffles): every runtime computes the same bits.",
+      arithmetic === "tables"
+        ? "One token times binary-coded weights goes through tables of 8 bits over the activations: time falls with the " +
+          "precision, results differ from float32 sums by about 0.7 %. Groups that are no multiples of 4 columns, and " +
+          "activations outside 1e-18 to 1e30, take float32 sums."
+        : "Binary-coded weights are multiplied in float32, as asked for; tables would be many times faster.",
+    ],
+  };
+}

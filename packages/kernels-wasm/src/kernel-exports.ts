@@ -51,6 +51,34 @@ export interface KernelExports {
     bias: number,
   ): void;
 
+  packPaired(source: number, rowBytes: number, rows: number, blocks: number, target: number): void;
+  packPairedCodes(source: number, rows: number, groups: number, bits: number, target: number): void;
+  buildTables(
+    x: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    factors: number,
+    tables: number,
+  ): number;
+  dotPaired(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    bits: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    factors: number,
+    tables: number,
+    output: number,
+    bias: number,
+    scratch: number,
+  ): void;
+
   dequantizeDense(weights: number, rows: number, columns: number, brain: boolean, target: number): void;
   dequantizeCodebook(
     planes: number,
@@ -85,6 +113,20 @@ export interface KernelExports {
     offsets: number,
     target: number,
     scratch: number,
+  ): void;
+  dequantizePaired(
+    planes: number,
+    planeBytes: number,
+    row: number,
+    count: number,
+    columns: number,
+    realColumns: number,
+    bits: number,
+    groupSize: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    target: number,
   ): void;
   multiplyTile(
     tile: number,

@@ -5,7 +5,7 @@
 import type { Precision } from "@stepdown/core";
 import type { HeldLinear } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
-import type { LinearMemory } from "./linear-memory.js";
+import { type LinearMemory, roundUp } from "./linear-memory.js";
 import type { Scratch } from "./scratch.js";
 
 /** Bytes of a tile of float32 rows: a part of a second-level cache of 256 KiB, the smallest of current machines. */
@@ -15,6 +15,30 @@ const LARGEST_TILE_ROWS = 32;
 /** Bytes behind the labels of a row in scratch memory: a widened table of 8 bits, or two tables of 4 bits. */
 const TABLE_BYTES = 1024;
 
+/**
+ * Most blocks of four columns that share a step of the activation tables. Longer parts cost less and round outliers'
+ * neighbours more coarsely; 144 columns make four parts of 576.
+ */
+const LARGEST_PART_BLOCKS = 36;
+
+/** See `WasmKernelOptions.binaryCodedArithmetic`. */
+export type BinaryCodedArithmetic = "tables" | "float32";
+
+/** How tables over activations are divided: blocks of four columns per group of the weight and per part of a group. */
+export interface TablePartition {
+  readonly groupBlocks: number;
+  readonly partBlocks: number;
+}
+
+/** Parts of a group as equal as whole blocks allow. */
+export function partition(groupSize: number): TablePartition {
+  const groupBlocks = Math.ceil(groupSize / 4);
+  return { groupBlocks, partBlocks: Math.ceil(groupBlocks / Math.ceil(groupBlocks / LARGEST_PART_BLOCKS)) };
+}
+
+/** Bytes of the sums of a run of 32 rows. */
+const SUM_BYTES = 128;
+
 /** Activations of one call, `[tokens][columns]`; padded and split copies are made when a weight first asks for them. */
 export class LinearInput {
   readonly columns: number;
@@ -23,16 +47,21 @@ export class LinearInput {
   readonly #memory: LinearMemory;
   readonly #scratch: Scratch;
   readonly #exports: KernelExports;
+  /** Whether tables are wanted at all. */
+  readonly #hasTables: boolean;
   #paddedTo = 0;
   #padded = 0;
   #split: number | undefined;
+  #tables: { readonly groupBlocks: number; readonly factors: number; readonly tables: number } | undefined;
 
   constructor(
     place: { exports: KernelExports; memory: LinearMemory; scratch: Scratch },
     address: number,
     columns: number,
     tokens: number,
+    arithmetic: BinaryCodedArithmetic,
   ) {
+    this.#hasTables = arithmetic === "tables";
     this.#exports = place.exports;
     this.#memory = place.memory;
     this.#scratch = place.scratch;
@@ -65,6 +94,24 @@ export class LinearInput {
       this.#split = this.#exports.splitActivations(this.padded(paddedColumns), paddedColumns, target) ? target : 0;
     }
     return this.#split;
+  }
+
+  /**
+   * Tables over one token's activations (`../assembly/paired-tables.ts`), shared by all weights of the call that have the
+   * same groups; addresses are 0 where they are not wanted or the numbers do not suit them.
+   */
+  tables(paddedColumns: number, { groupBlocks, partBlocks }: TablePartition): { factors: number; tables: number } {
+    if (!this.#hasTables) return { factors: 0, tables: 0 };
+    if (this.#tables?.groupBlocks === groupBlocks) return this.#tables;
+    const blocks = Math.ceil(this.columns / 4);
+    // At most one factor pair per block; tables begin at a cache line.
+    const factorBytes = roundUp(blocks * 8, 64);
+    const factors = this.#scratch.reserve("tables", factorBytes + blocks * 16);
+    const tables = factors + factorBytes;
+    const x = this.padded(paddedColumns);
+    const isDone = this.#exports.buildTables(x, blocks, groupBlocks, partBlocks, factors, tables) !== 0;
+    this.#tables = { groupBlocks, ...(isDone ? { factors, tables } : { factors: 0, tables: 0 }) };
+    return this.#tables;
   }
 }
 
@@ -149,6 +196,32 @@ function multiplyToken(
     exports.dotUniform(layout.high, layout.low, layout.scales, rows, columns, precision, split, output, bias);
     return true;
   }
+  if (layout.kind === "paired") {
+    const { planes, planeBytes, groupSize, scales } = layout;
+    const { groupBlocks, partBlocks } = partition(groupSize);
+    const { factors, tables } = input.tables(columns, { groupBlocks, partBlocks });
+    if (tables === 0) return false;
+    const { codes, steps, offsets } = scales.get(precision)!;
+    const sums = scratch.reserve("sums", SUM_BYTES);
+    exports.dotPaired(
+      planes,
+      planeBytes,
+      rows,
+      Math.ceil(weight.columns / 4),
+      groupBlocks,
+      partBlocks,
+      precision,
+      codes,
+      steps,
+      offsets,
+      factors,
+      tables,
+      output,
+      bias,
+      sums,
+    );
+    return true;
+  }
   return false;
 }
 
@@ -194,6 +267,25 @@ export function dequantizeRows(
       const high = layout.high + planeRow * 4;
       const low = layout.low === 0 ? 0 : layout.low + planeRow * 4;
       exports.dequantizeUniform(high, low, layout.scales + row * 4, count, paddedColumns, precision, target);
+      return;
+    }
+    case "paired": {
+      const { planes, planeBytes, groupSize } = layout;
+      const { codes, steps, offsets } = layout.scales.get(precision)!;
+      exports.dequantizePaired(
+        planes,
+        planeBytes,
+        row,
+        count,
+        paddedColumns,
+        columns,
+        precision,
+        groupSize,
+        codes,
+        steps,
+        offsets,
+        target,
+      );
       return;
     }
     case "bcq": {

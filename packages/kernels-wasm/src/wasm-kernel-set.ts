@@ -21,14 +21,14 @@ import {
   type StoreKeyValuesCall,
   type WaitOptions,
 } from "@stepdown/core";
-import { capabilities, MAXIMUM_TOKENS } from "./capabilities.js";
+import { CACHE_TYPES, describeCapabilities, MAXIMUM_TOKENS } from "./capabilities.js";
 import { isWithin, requireFinite, requirePositions, requirePrecision, requireTokens, requireWhole } from "./checks.js";
 import { FloatBuffers } from "./float-buffers.js";
 import { HeldCache } from "./held-cache.js";
 import { HeldLinear } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
 import type { LinearMemory } from "./linear-memory.js";
-import { dequantizeRows, LinearInput, multiplyLinear } from "./multiply-linear.js";
+import { type BinaryCodedArithmetic, dequantizeRows, LinearInput, multiplyLinear } from "./multiply-linear.js";
 import { prepareLinear } from "./prepare-linear.js";
 import { Scratch } from "./scratch.js";
 
@@ -43,14 +43,17 @@ const NO_WINDOW = 2 ** 30;
 export class WasmKernelSet implements KernelSet {
   readonly specificationVersion = "v1";
   readonly name = "wasm-simd";
-  readonly capabilities: KernelCapabilities = capabilities;
+  readonly capabilities: KernelCapabilities;
   #exports: KernelExports;
   readonly #memory: LinearMemory;
   readonly #scratch: Scratch;
   readonly #buffers: FloatBuffers;
+  readonly #arithmetic: BinaryCodedArithmetic;
   #isOpen = true;
 
-  constructor(exports: KernelExports, memory: LinearMemory) {
+  constructor(exports: KernelExports, memory: LinearMemory, arithmetic: BinaryCodedArithmetic) {
+    this.capabilities = describeCapabilities(arithmetic);
+    this.#arithmetic = arithmetic;
     this.#exports = exports;
     this.#memory = memory;
     this.#scratch = new Scratch(memory);
@@ -104,7 +107,7 @@ export class WasmKernelSet implements KernelSet {
     const { blocks, keyValueHeads, headDimension, capacity, type = "f32" } = shape;
     for (const [name, value] of Object.entries({ blocks, keyValueHeads, headDimension, capacity }))
       requireWhole(value, 1, `createKeyValueCache: ${name}`);
-    if (!capabilities.cacheTypes.includes(type))
+    if (!CACHE_TYPES.includes(type))
       throw new InvalidArgumentError(`createKeyValueCache: type ${JSON.stringify(type)} is not f32 or f16.`);
     return new HeldCache(this, this.#memory, { blocks, keyValueHeads, headDimension, capacity, type });
   }
@@ -138,7 +141,7 @@ export class WasmKernelSet implements KernelSet {
       return { weight, output, addend };
     });
     const place = this.#place();
-    const activations = new LinearInput(place, input, columns, tokens);
+    const activations = new LinearInput(place, input, columns, tokens, this.#arithmetic);
     for (const { weight, output, addend } of jobs)
       multiplyLinear(place, weight, precision, activations, output, addend);
   }
