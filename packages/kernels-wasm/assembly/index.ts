@@ -15,6 +15,7 @@ export { multiplyTile } from "./multiply";
 export { layerNormalize, rmsNormalize } from "./normalize";
 export { packNibbles, transposePlane } from "./pack";
 export { dotPaired } from "./paired-dot";
+export { dotPairedTokens, multiplyPaired, roundActivations } from "./paired-multiply";
 export { dequantizePaired, packPaired, packPairedCodes } from "./paired-pack";
 export { buildTables } from "./paired-tables";
 export { rotate } from "./rotate";

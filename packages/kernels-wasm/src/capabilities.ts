@@ -1,5 +1,5 @@
 import { type CacheType, type KernelCapabilities, MAXIMUM_NESTED_PRECISION, type Precision } from "@stepdown/core";
-import type { BinaryCodedArithmetic } from "./multiply-linear.js";
+import type { BinaryCodedArithmetic } from "./linear-input.js";
 
 /** Most tokens of one call: prefill gains nothing from more, and scratch memory grows with it. */
 export const MAXIMUM_TOKENS = 512;
@@ -19,11 +19,11 @@ export function describeCapabilities(arithmetic: BinaryCodedArithmetic): KernelC
       "128-bit WebAssembly SIMD; the only binary so far, chosen after a probe.",
       "One thread: this version has no worker pool.",
       "No relaxed SIMD (fused multiply-add, unchecked shuffles): every runtime computes the same bits.",
-      arithmetic === "tables"
-        ? "One token times binary-coded weights goes through tables of 8 bits over the activations: time falls with the " +
-          "precision, results differ from float32 sums by about 0.7 %. Groups that are no multiples of 4 columns, and " +
-          "activations outside 1e-18 to 1e30, take float32 sums."
-        : "Binary-coded weights are multiplied in float32, as asked for; tables would be many times faster.",
+      arithmetic === "integer"
+        ? "Binary-coded weights are multiplied in whole numbers. Few tokens or planes go through tables of 8 bits over the " +
+          "activations: time falls with the precision, results differ from float32 sums by about 0.7 %. Groups that are " +
+          "no multiples of 4 columns, and activations outside 1e-18 to 1e30, take float32 sums."
+        : "Binary-coded weights are multiplied in float32, as asked for; whole numbers would be many times faster.",
     ],
   };
 }

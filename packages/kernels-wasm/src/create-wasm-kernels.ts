@@ -1,8 +1,8 @@
 import { InvalidArgumentError, InvalidFileError, type KernelSet, UnsupportedError } from "@stepdown/core";
 import type { KernelExports } from "./kernel-exports.js";
+import type { BinaryCodedArithmetic } from "./linear-input.js";
 import { LinearMemory } from "./linear-memory.js";
 import { loadModule, type WasmSource } from "./load-module.js";
-import type { BinaryCodedArithmetic } from "./multiply-linear.js";
 import { WasmKernelSet } from "./wasm-kernel-set.js";
 
 /** Options of {@link createWasmKernels}. */
@@ -13,10 +13,11 @@ export interface WasmKernelOptions {
    */
   wasm?: WasmSource;
   /**
-   * How binary-coded weights are multiplied. `tables`: by look-ups in 8-bit tables over the activations, in a time that
-   * falls with the precision; the rounding of the tables makes results differ by about 0.7 % of their size (root mean
-   * square), as 8-bit activations would. `float32`: in float32 like everything else, many times slower for single tokens.
-   * Default: `tables`.
+   * How binary-coded weights are multiplied. `integer`: few tokens or planes by look-ups in 8-bit tables over the
+   * activations, in a time that falls with the precision; rounding makes results differ by about 0.7 % of their size
+   * (root mean square), as 8-bit activations would. More tokens with 15-bit activations, which differ by 0.02 %.
+   * `float32`: in float32 like everything else, many times slower.
+   * Default: `integer`.
    */
   binaryCodedArithmetic?: BinaryCodedArithmetic;
   /** Most memory the kernels may take, in bytes. Default: 4 GiB, the most a 32-bit module can address. */
@@ -27,10 +28,10 @@ export interface WasmKernelOptions {
 
 /** A kernel set on WebAssembly SIMD, one thread. Rejects with `UnsupportedError` where there is no SIMD. */
 export async function createWasmKernels(options: WasmKernelOptions = {}): Promise<KernelSet> {
-  const { binaryCodedArithmetic = "tables" } = options;
-  if (binaryCodedArithmetic !== "tables" && binaryCodedArithmetic !== "float32")
+  const { binaryCodedArithmetic = "integer" } = options;
+  if (binaryCodedArithmetic !== "integer" && binaryCodedArithmetic !== "float32")
     throw new InvalidArgumentError(
-      `binaryCodedArithmetic ${JSON.stringify(binaryCodedArithmetic)} is not tables or float32.`,
+      `binaryCodedArithmetic ${JSON.stringify(binaryCodedArithmetic)} is not integer or float32.`,
     );
   const memory = new LinearMemory(options.maximumBytes);
   const module = await loadModule(options.wasm, options.signal);

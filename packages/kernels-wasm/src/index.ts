@@ -5,5 +5,5 @@
  * Read next: `wasm-kernel-set.ts` for the calls, `../assembly/paired-dot.ts` for how planes become products.
  */
 export * from "./create-wasm-kernels.js";
+export type { BinaryCodedArithmetic } from "./linear-input.js";
 export type { WasmSource } from "./load-module.js";
-export type { BinaryCodedArithmetic } from "./multiply-linear.js";

@@ -78,6 +78,55 @@ export interface KernelExports {
     bias: number,
     scratch: number,
   ): void;
+  dotPairedTokens(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    bits: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    factors: number,
+    factorBytes: number,
+    tables: number,
+    tableBytes: number,
+    tokens: number,
+    output: number,
+    outputBytes: number,
+    bias: number,
+    scratch: number,
+  ): void;
+  roundActivations(
+    x: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    factors: number,
+    target: number,
+  ): number;
+  multiplyPaired(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    bits: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    factors: number,
+    factorBytes: number,
+    rounded: number,
+    tokens: number,
+    output: number,
+    outputBytes: number,
+    bias: number,
+    scratch: number,
+  ): void;
 
   dequantizeDense(weights: number, rows: number, columns: number, brain: boolean, target: number): void;
   dequantizeCodebook(

@@ -27,8 +27,9 @@ import { FloatBuffers } from "./float-buffers.js";
 import { HeldCache } from "./held-cache.js";
 import { HeldLinear } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
+import { type BinaryCodedArithmetic, LinearInput } from "./linear-input.js";
 import type { LinearMemory } from "./linear-memory.js";
-import { type BinaryCodedArithmetic, dequantizeRows, LinearInput, multiplyLinear } from "./multiply-linear.js";
+import { dequantizeRows, multiplyLinear } from "./multiply-linear.js";
 import { prepareLinear } from "./prepare-linear.js";
 import { Scratch } from "./scratch.js";
 

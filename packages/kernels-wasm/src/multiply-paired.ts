@@ -1,0 +1,69 @@
+/**
+ * Binary-coded weights in the layout of `../assembly/paired-dot.ts` times activations, in whole numbers. Which of the two
+ * ways is faster depends on planes and tokens alone.
+ */
+import type { Precision } from "@stepdown/core";
+import type { HeldLinear, WeightLayout } from "./held-linear.js";
+import { type LinearInput, partition } from "./linear-input.js";
+import type { Place } from "./multiply-linear.js";
+
+/** Bytes of the sums of a run of 32 rows. */
+const SUM_BYTES = 128;
+/** Bytes of a tile of 32 rows and of its spread codes; see `../assembly/paired-multiply.ts`. */
+const TILE_BYTES = 144 * 64 + 9 * 64;
+
+/** Making a tile takes, per plane, as long as the look-ups of so many tokens; measured, K = 576, N = 1536. */
+const TILE_MAKING_TOKENS = 8;
+/** Using it takes, per token, as long as the look-ups of so many planes. */
+const TILE_USE_PLANES = 2.5;
+
+/** Whether look-ups are faster than a tile: always up to 8 tokens and 2 bits, up to 4 bits at 16 tokens, 3 at 32. */
+function prefersLookUps(precision: Precision, tokens: number): boolean {
+  return tokens * precision < TILE_MAKING_TOKENS * precision + TILE_USE_PLANES * tokens;
+}
+
+/** As `multiplyLinear`; false where the activations do not suit whole numbers or float32 was asked for. */
+export function multiplyPaired(
+  { exports, scratch }: Place,
+  weight: HeldLinear,
+  layout: Extract<WeightLayout, { readonly kind: "paired" | "bcq" }>,
+  precision: Precision,
+  input: LinearInput,
+  output: number,
+  bias: number,
+): boolean {
+  const { rows, paddedColumns } = weight;
+  const { planes, planeBytes, groupSize, scales } = layout;
+  const { tokens } = input;
+  const hasLookUps = tokens === 1 || prefersLookUps(precision, tokens);
+  const whole = hasLookUps ? input.tables(paddedColumns, groupSize) : input.rounded(paddedColumns, groupSize);
+  if (whole === undefined) return false;
+  const { factors, factorBytes, numbers, numberBytes } = whole;
+  const { groupBlocks, partBlocks } = partition(groupSize);
+  const { codes, steps, offsets } = scales.get(precision)!;
+  const blocks = Math.ceil(weight.columns / 4);
+  const common = [
+    planes,
+    planeBytes,
+    rows,
+    blocks,
+    groupBlocks,
+    partBlocks,
+    precision,
+    codes,
+    steps,
+    offsets,
+    factors,
+  ] as const;
+  if (tokens === 1) {
+    exports.dotPaired(...common, numbers, output, bias, scratch.reserve("sums", SUM_BYTES));
+  } else if (hasLookUps) {
+    const sums = scratch.reserve("sums", SUM_BYTES);
+    exports.dotPairedTokens(...common, factorBytes, numbers, numberBytes, tokens, output, rows * 4, bias, sums);
+  } else {
+    // One token more: an odd last one is multiplied as a pair.
+    const sums = scratch.reserve("sums", TILE_BYTES + (tokens + 1) * SUM_BYTES);
+    exports.multiplyPaired(...common, factorBytes, numbers, tokens, output, rows * 4, bias, sums);
+  }
+  return true;
+}
