@@ -21,7 +21,7 @@ export function rowOfByte(byte: i32): i32 {
 
 // @ts-ignore: decorator
 @inline
-export function lookUp(table: v128, nibbles: v128): v128 {
+function lookUp(table: v128, nibbles: v128): v128 {
   // Nibbles are always inside the table, so that the relaxed form, one operation less, gives the same bytes.
   if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(table, nibbles);
   return i8x16.swizzle(table, nibbles);

@@ -9,16 +9,18 @@ export const CACHE_TYPES: readonly CacheType[] = ["f32", "f16"];
 const nested: readonly Precision[] = Array.from({ length: MAXIMUM_NESTED_PRECISION }, (_, index) => index + 1);
 
 /** What a set does that was made with these options. */
-export function describeCapabilities(arithmetic: BinaryCodedArithmetic): KernelCapabilities {
+export function describeCapabilities(isRelaxed: boolean, arithmetic: BinaryCodedArithmetic): KernelCapabilities {
   return {
     codecs: { dense: [16, 32], codebook: nested, uniform: nested, bcq: nested },
     cacheTypes: CACHE_TYPES,
     threads: 1,
     maximumTokens: MAXIMUM_TOKENS,
     notes: [
-      "128-bit WebAssembly SIMD; the only binary so far, chosen after a probe.",
+      isRelaxed
+        ? "128-bit WebAssembly SIMD with relaxed shuffles."
+        : "128-bit WebAssembly SIMD; the binary with relaxed shuffles was not asked for, or this runtime does not know them.",
       "One thread: this version has no worker pool.",
-      "No relaxed SIMD (fused multiply-add, unchecked shuffles): every runtime computes the same bits.",
+      "No fused multiply-add: every runtime and both binaries compute the same bits.",
       arithmetic === "integer"
         ? "Binary-coded weights are multiplied in whole numbers. Few tokens or planes go through tables of 8 bits over the " +
           "activations: time falls with the precision, results differ from float32 sums by about 0.7 %. Groups that are " +

@@ -1,6 +1,7 @@
 /** What the WebAssembly module exports. Pointers and strides are bytes; a pointer of 0 stands for "absent". */
 export interface KernelExports {
   heapBase(): number;
+  isRelaxed(): number;
 
   transposePlane(plane: number, rows: number, columns: number): void;
   packNibbles(

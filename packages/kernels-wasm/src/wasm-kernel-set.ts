@@ -43,7 +43,7 @@ const NO_WINDOW = 2 ** 30;
 /** {@link KernelSet} over one instance of the module and its memory. */
 export class WasmKernelSet implements KernelSet {
   readonly specificationVersion = "v1";
-  readonly name = "wasm-simd";
+  readonly name: string;
   readonly capabilities: KernelCapabilities;
   #exports: KernelExports;
   readonly #memory: LinearMemory;
@@ -53,7 +53,9 @@ export class WasmKernelSet implements KernelSet {
   #isOpen = true;
 
   constructor(exports: KernelExports, memory: LinearMemory, arithmetic: BinaryCodedArithmetic) {
-    this.capabilities = describeCapabilities(arithmetic);
+    const isRelaxed = exports.isRelaxed() !== 0;
+    this.name = isRelaxed ? "wasm-relaxed-simd" : "wasm-simd";
+    this.capabilities = describeCapabilities(isRelaxed, arithmetic);
     this.#arithmetic = arithmetic;
     this.#exports = exports;
     this.#memory = memory;
