@@ -30,6 +30,9 @@ for (const { module, constant, file, options } of binaries) {
     "--runtime",
     "stub",
     "--importMemory",
+    // All of 4 GiB. A declared maximum is what memory shared between threads needs.
+    "--maximumMemory",
+    "65536",
     "--noAssert",
     "--use",
     "abort=",

@@ -8,18 +8,28 @@ export const CACHE_TYPES: readonly CacheType[] = ["f32", "f16"];
 
 const nested: readonly Precision[] = Array.from({ length: MAXIMUM_NESTED_PRECISION }, (_, index) => index + 1);
 
+/** How a set was made; `whyOne` is the reason for a single thread. */
+interface Made {
+  readonly isRelaxed: boolean;
+  readonly arithmetic: BinaryCodedArithmetic;
+  readonly threads: number;
+  readonly whyOne: string | undefined;
+}
+
 /** What a set does that was made with these options. */
-export function describeCapabilities(isRelaxed: boolean, arithmetic: BinaryCodedArithmetic): KernelCapabilities {
+export function describeCapabilities({ isRelaxed, arithmetic, threads, whyOne }: Made): KernelCapabilities {
   return {
     codecs: { dense: [16, 32], codebook: nested, uniform: nested, bcq: nested },
     cacheTypes: CACHE_TYPES,
-    threads: 1,
+    threads,
     maximumTokens: MAXIMUM_TOKENS,
     notes: [
       isRelaxed
         ? "128-bit WebAssembly SIMD with relaxed shuffles."
         : "128-bit WebAssembly SIMD; the binary with relaxed shuffles was not asked for, or this runtime does not know them.",
-      "One thread: this version has no worker pool.",
+      threads === 1
+        ? `One thread: ${whyOne}.`
+        : `${threads} threads share products with weights, except those that take float32 tiles; the rest runs on one.`,
       "No fused multiply-add: every runtime and both binaries compute the same bits.",
       arithmetic === "integer"
         ? "Binary-coded weights are multiplied in whole numbers. Few tokens or planes go through tables of 8 bits over the " +

@@ -19,3 +19,9 @@ describeKernelSet(
   { describe, it },
   { toleranceFactor: TABLE_TOLERANCE_FACTOR },
 );
+describeKernelSet(
+  "wasm-simd on two threads",
+  () => createWasmKernels({ threads: 2, binaryCodedArithmetic: "float32" }),
+  createReferenceKernels,
+  { describe, it },
+);

@@ -1,9 +1,14 @@
 import { InvalidArgumentError, InvalidFileError, type KernelSet, UnsupportedError } from "@stepdown/core";
+import { requireWhole } from "./checks.js";
 import type { KernelExports } from "./kernel-exports.js";
 import type { BinaryCodedArithmetic } from "./linear-input.js";
 import { LinearMemory } from "./linear-memory.js";
 import { loadModule, type WasmSource, type WasmVariant } from "./load-module.js";
+import { reasonAgainstThreads, ThreadTeam } from "./threads/thread-team.js";
 import { WasmKernelSet } from "./wasm-kernel-set.js";
+
+/** Beyond this many, the parts of a product become too short to be worth telling anyone about. */
+const MAXIMUM_THREADS = 16;
 
 /** Options of {@link createWasmKernels}. */
 export interface WasmKernelOptions {
@@ -25,21 +30,55 @@ export interface WasmKernelOptions {
    * Default: `integer`.
    */
   binaryCodedArithmetic?: BinaryCodedArithmetic;
+  /**
+   * Threads that products with weights are divided among, this one included; the results are the same bits. Workers spin
+   * while a token is computed, so that more threads than free cores make everything slower. Where threads are not to be
+   * had, or `wasm` is a compiled module, there is one, and `capabilities.notes` says why. Default: 1.
+   */
+  threads?: number;
   /** Most memory the kernels may take, in bytes. Default: 4 GiB, the most a 32-bit module can address. */
   maximumBytes?: number;
   /** Stops loading; the call then rejects with the signal's reason. Default: runs to its end. */
   signal?: AbortSignal;
 }
 
-/** A kernel set on WebAssembly SIMD, one thread. Rejects with `UnsupportedError` where there is no SIMD. */
+/** A kernel set on WebAssembly SIMD. Rejects with `UnsupportedError` where there is no SIMD. */
 export async function createWasmKernels(options: WasmKernelOptions = {}): Promise<KernelSet> {
   const { binaryCodedArithmetic = "integer" } = options;
   if (binaryCodedArithmetic !== "integer" && binaryCodedArithmetic !== "float32")
     throw new InvalidArgumentError(
       `binaryCodedArithmetic ${JSON.stringify(binaryCodedArithmetic)} is not integer or float32.`,
     );
-  const memory = new LinearMemory(options.maximumBytes);
-  const module = await loadModule(options.wasm, options.variant, options.signal);
+  const { threads = 1 } = options;
+  requireWhole(threads, 1, "createWasmKernels: threads");
+  if (threads > MAXIMUM_THREADS)
+    throw new InvalidArgumentError(
+      `createWasmKernels: ${threads} threads were asked for, the most is ${MAXIMUM_THREADS}.`,
+    );
+  let whyOne = threads === 1 ? "no more were asked for" : reasonAgainstThreads();
+  if (options.wasm instanceof WebAssembly.Module) whyOne ??= "a compiled module cannot be made to share its memory";
+  const isShared = whyOne === undefined;
+  const memory = new LinearMemory(options.maximumBytes, isShared);
+  const module = await loadModule(options.wasm, options.variant, isShared, options.signal);
+  const exports = await start(module, memory);
+  options.signal?.throwIfAborted();
+  memory.start(exports.heapBase());
+  const team = new ThreadTeam(exports);
+  if (isShared)
+    try {
+      await team.hire(threads, module, memory);
+    } catch (cause) {
+      whyOne = `a worker did not start: ${(cause as Error).message}`;
+    }
+  const kernels = new WasmKernelSet(exports, memory, team, { arithmetic: binaryCodedArithmetic, whyOne });
+  if (options.signal?.aborted) {
+    await kernels[Symbol.asyncDispose]();
+    throw options.signal.reason;
+  }
+  return kernels;
+}
+
+async function start(module: WebAssembly.Module, memory: LinearMemory): Promise<KernelExports> {
   let instance: WebAssembly.Instance;
   try {
     instance = await WebAssembly.instantiate(module, { env: { memory: memory.memory } });
@@ -50,12 +89,10 @@ export async function createWasmKernels(options: WasmKernelOptions = {}): Promis
       { cause },
     );
   }
-  options.signal?.throwIfAborted();
   const exports = instance.exports as unknown as KernelExports;
   if (typeof exports.heapBase !== "function" || typeof exports.isRelaxed !== "function")
     throw new InvalidFileError(
       "The option wasm holds a WebAssembly module that is not the kernels of this package. Use its kernels.wasm.",
     );
-  memory.start(exports.heapBase());
-  return new WasmKernelSet(exports, memory, binaryCodedArithmetic);
+  return exports;
 }

@@ -51,6 +51,7 @@ function chooseVariant(variant: WasmVariant | undefined): WasmVariant {
 export async function loadModule(
   source: WasmSource | undefined,
   variant: WasmVariant | undefined,
+  isShared: boolean,
   signal?: AbortSignal,
 ): Promise<WebAssembly.Module> {
   signal?.throwIfAborted();
@@ -68,7 +69,7 @@ export async function loadModule(
         ? await fetchBytes(source, signal)
         : source;
   try {
-    return await WebAssembly.compile(bytes);
+    return await WebAssembly.compile(isShared ? shareMemory(bytes) : bytes);
   } catch (cause) {
     throw new InvalidFileError(
       `The WebAssembly kernels could not be compiled${source instanceof URL ? ` from ${source.href}` : ""}: ` +
@@ -76,6 +77,20 @@ export async function loadModule(
       { cause },
     );
   }
+}
+
+/** How the import of `env.memory` with a maximum begins in a module; the byte behind it is 1, or 3 for shared memory. */
+const MEMORY_IMPORT: readonly number[] = [3, 0x65, 0x6e, 0x76, 6, 0x6d, 0x65, 0x6d, 0x6f, 0x72, 0x79, 2];
+
+/** The module with its memory declared as shared, a difference of one byte. Other modules come back unchanged. */
+function shareMemory(bytes: BufferSource): Uint8Array<ArrayBuffer> {
+  const view = ArrayBuffer.isView(bytes)
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes);
+  const copy = view.slice();
+  const found = copy.findIndex((_, at) => MEMORY_IMPORT.every((byte, index) => copy[at + index] === byte));
+  if (found >= 0 && copy[found + MEMORY_IMPORT.length] === 1) copy[found + MEMORY_IMPORT.length] = 3;
+  return copy;
 }
 
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> {

@@ -9,6 +9,8 @@ import type { KernelExports } from "./kernel-exports.js";
 import type { LinearInput } from "./linear-input.js";
 import { multiplyPaired } from "./multiply-paired.js";
 import type { Scratch } from "./scratch.js";
+import { splitRows } from "./threads/split-rows.js";
+import type { ThreadTeam } from "./threads/thread-team.js";
 
 /** Bytes of a tile of float32 rows: a part of a second-level cache of 256 KiB, the smallest of current machines. */
 const TILE_BYTES = 128 * 1024;
@@ -21,6 +23,7 @@ const TABLE_BYTES = 1024;
 export interface Place {
   readonly exports: KernelExports;
   readonly scratch: Scratch;
+  readonly team: ThreadTeam;
 }
 
 /** `output[t][i] = weight[i] · input[t] (+ bias[i])`; `output` and `bias` are addresses, `bias` 0 where there is none. */
@@ -60,7 +63,7 @@ export function multiplyLinear(
 
 /** One token straight from the stored form; false where the codec has no such kernel or the numbers do not suit it. */
 function multiplyToken(
-  { exports, scratch }: Place,
+  { scratch, team }: Place,
   weight: HeldLinear,
   precision: Precision,
   input: LinearInput,
@@ -68,36 +71,47 @@ function multiplyToken(
   bias: number,
 ): boolean {
   const { rows, paddedColumns: columns, layout } = weight;
+  const parts = splitRows(rows, rows * columns, team.parts);
+  const outputOf = (first: number) => output + first * 4;
+  const biasOf = (first: number) => (bias === 0 ? 0 : bias + first * 4);
   if (layout.kind === "dense") {
+    const { weights, type } = layout;
     const x = input.padded(columns);
-    if (layout.type === "f32") exports.dotDense32(layout.weights, rows, columns, x, output, bias);
-    else exports.dotDense16(layout.weights, rows, columns, x, output, bias, layout.type === "bf16");
+    const rowBytes = columns * (type === "f32" ? 4 : 2);
+    const calls = parts.map(({ first, count }) => {
+      const call = [weights + first * rowBytes, count, columns, x, outputOf(first), biasOf(first)];
+      return type === "f32" ? call : [...call, type === "bf16" ? 1 : 0];
+    });
+    team.run(type === "f32" ? "dotDense32" : "dotDense16", calls);
     return true;
   }
   if (layout.kind === "codebook") {
     const { planes, planeBytes, tables } = layout;
-    const labels = scratch.reserve("labels", columns + TABLE_BYTES);
+    const labelBytes = columns + TABLE_BYTES;
+    const labels = scratch.reserve("labels", parts.length * labelBytes);
     const x = input.padded(columns);
     const table = tables.get(precision)!;
-    exports.dotCodebook(
-      planes,
-      planeBytes,
-      rows,
-      columns,
-      precision,
-      table.start,
-      table.isFinite,
-      x,
-      output,
-      bias,
-      labels,
-    );
+    const calls = parts.map(({ first, count }, index) => [
+      ...[planes + first * (columns / 8), planeBytes, count, columns, precision],
+      ...[table.start + first * 2 * 2 ** precision, table.isFinite ? 1 : 0],
+      ...[x, outputOf(first), biasOf(first), labels + index * labelBytes],
+    ]);
+    team.run("dotCodebook", calls);
     return true;
   }
   if (layout.kind === "uniform") {
+    const { high, low, scales } = layout;
     const split = input.split(columns);
     if (split === 0) return false;
-    exports.dotUniform(layout.high, layout.low, layout.scales, rows, columns, precision, split, output, bias);
+    const calls = parts.map(({ first, count }) => {
+      const skipped = first * (columns / 2);
+      const lowOf = low === 0 ? 0 : low + skipped;
+      return [
+        ...[high + skipped, lowOf, scales + first * 4, count, columns, precision],
+        ...[split, outputOf(first), biasOf(first)],
+      ];
+    });
+    team.run("dotUniform", calls);
     return true;
   }
   return false;

@@ -6,7 +6,10 @@ import type { Precision } from "@stepdown/core";
 import type { HeldLinear, WeightLayout } from "./held-linear.js";
 import { type LinearInput, partition } from "./linear-input.js";
 import type { Place } from "./multiply-linear.js";
+import { splitRows } from "./threads/split-rows.js";
 
+/** Rows of a run of the layout. */
+const RUN_ROWS = 32;
 /** Bytes of the sums of a run of 32 rows. */
 const SUM_BYTES = 128;
 /** Bytes of a tile of 32 rows and of its spread codes; see `../assembly/paired-multiply.ts`. */
@@ -24,7 +27,7 @@ function prefersLookUps(precision: Precision, tokens: number): boolean {
 
 /** As `multiplyLinear`; false where the activations do not suit whole numbers or float32 was asked for. */
 export function multiplyPaired(
-  { exports, scratch }: Place,
+  { scratch, team }: Place,
   weight: HeldLinear,
   layout: Extract<WeightLayout, { readonly kind: "paired" | "bcq" }>,
   precision: Precision,
@@ -32,7 +35,7 @@ export function multiplyPaired(
   output: number,
   bias: number,
 ): boolean {
-  const { rows, paddedColumns } = weight;
+  const { rows, columns, paddedColumns } = weight;
   const { planes, planeBytes, groupSize, scales } = layout;
   const { tokens } = input;
   const hasLookUps = tokens === 1 || prefersLookUps(precision, tokens);
@@ -41,29 +44,25 @@ export function multiplyPaired(
   const { factors, factorBytes, numbers, numberBytes } = whole;
   const { groupBlocks, partBlocks } = partition(groupSize);
   const { codes, steps, offsets } = scales.get(precision)!;
-  const blocks = Math.ceil(weight.columns / 4);
-  const common = [
-    planes,
-    planeBytes,
-    rows,
-    blocks,
-    groupBlocks,
-    partBlocks,
-    precision,
-    codes,
-    steps,
-    offsets,
-    factors,
-  ] as const;
-  if (tokens === 1) {
-    exports.dotPaired(...common, numbers, output, bias, scratch.reserve("sums", SUM_BYTES));
-  } else if (hasLookUps) {
-    const sums = scratch.reserve("sums", SUM_BYTES);
-    exports.dotPairedTokens(...common, factorBytes, numbers, numberBytes, tokens, output, rows * 4, bias, sums);
-  } else {
-    // One token more: an odd last one is multiplied as a pair.
-    const sums = scratch.reserve("sums", TILE_BYTES + (tokens + 1) * SUM_BYTES);
-    exports.multiplyPaired(...common, factorBytes, numbers, tokens, output, rows * 4, bias, sums);
-  }
+  const blocks = Math.ceil(columns / 4);
+  const groups = columns / groupSize;
+  const planeCodes = 2 * Math.ceil(precision / 2);
+  const parts = splitRows(rows, rows * columns * tokens, team.parts);
+  // One token more than there are: an odd last one is multiplied as a pair.
+  const sumBytes = hasLookUps ? SUM_BYTES : TILE_BYTES + (tokens + 1) * SUM_BYTES;
+  const sums = scratch.reserve("sums", parts.length * sumBytes);
+  const calls = parts.map(({ first, count }, index) => {
+    const weights = [
+      ...[planes + (first / RUN_ROWS) * blocks * 16, planeBytes, count, blocks, groupBlocks, partBlocks, precision],
+      ...[codes + first * groups * planeCodes, steps + first * 2, offsets === 0 ? 0 : offsets + first * groups],
+    ];
+    const target = output + first * 4;
+    const addend = bias === 0 ? 0 : bias + first * 4;
+    const own = sums + index * sumBytes;
+    if (tokens === 1) return [...weights, factors, numbers, target, addend, own];
+    const activations = hasLookUps ? [factors, factorBytes, numbers, numberBytes] : [factors, factorBytes, numbers];
+    return [...weights, ...activations, tokens, target, rows * 4, addend, own];
+  });
+  team.run(tokens === 1 ? "dotPaired" : hasLookUps ? "dotPairedTokens" : "multiplyPaired", calls);
   return true;
 }

@@ -32,6 +32,7 @@ import type { LinearMemory } from "./linear-memory.js";
 import { dequantizeRows, multiplyLinear } from "./multiply-linear.js";
 import { prepareLinear } from "./prepare-linear.js";
 import { Scratch } from "./scratch.js";
+import type { ThreadTeam } from "./threads/thread-team.js";
 
 /** Positions per block of the attention kernel; the same number as in `../assembly/attention.ts`. */
 const ATTENTION_BLOCK = 64;
@@ -50,12 +51,19 @@ export class WasmKernelSet implements KernelSet {
   readonly #scratch: Scratch;
   readonly #buffers: FloatBuffers;
   readonly #arithmetic: BinaryCodedArithmetic;
+  readonly #team: ThreadTeam;
   #isOpen = true;
 
-  constructor(exports: KernelExports, memory: LinearMemory, arithmetic: BinaryCodedArithmetic) {
+  constructor(
+    exports: KernelExports,
+    memory: LinearMemory,
+    team: ThreadTeam,
+    { arithmetic, whyOne }: { arithmetic: BinaryCodedArithmetic; whyOne: string | undefined },
+  ) {
+    this.#team = team;
     const isRelaxed = exports.isRelaxed() !== 0;
     this.name = isRelaxed ? "wasm-relaxed-simd" : "wasm-simd";
-    this.capabilities = describeCapabilities(isRelaxed, arithmetic);
+    this.capabilities = describeCapabilities({ isRelaxed, arithmetic, threads: team.threads, whyOne });
     this.#arithmetic = arithmetic;
     this.#exports = exports;
     this.#memory = memory;
@@ -310,11 +318,12 @@ export class WasmKernelSet implements KernelSet {
     this.#buffers.clear();
     // Every call checks a handle first and is refused; the module and its memory can be collected.
     this.#exports = {} as KernelExports;
+    await this.#team[Symbol.asyncDispose]();
     this.#memory.close();
   }
 
-  #place(): { exports: KernelExports; memory: LinearMemory; scratch: Scratch } {
-    return { exports: this.#exports, memory: this.#memory, scratch: this.#scratch };
+  #place(): { exports: KernelExports; memory: LinearMemory; scratch: Scratch; team: ThreadTeam } {
+    return { exports: this.#exports, memory: this.#memory, scratch: this.#scratch, team: this.#team };
   }
 
   #normalizeArguments(call: NormalizeCall, what: string): Record<"input" | "weight" | "output", number> {
