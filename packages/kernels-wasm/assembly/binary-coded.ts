@@ -3,9 +3,8 @@
  * and perhaps int8 offsets `[rows][groups]`. `w = step · (Σ ±code_i + offset)`. Effective bits per weight read at
  * precision p with groups of g: p + 8p / g + 16 / columns.
  *
- * Correct, not fast: the signed sums of a group's first four and last four planes are tabulated (16 entries each), and
- * every weight costs one look-up, two above 4 bits. Tables over activations, whose cost falls with p, are the known better
- * way. Steps have 11 significant bits and sums 11 more, so that products and sums are exact in float32.
+ * For groups that are no multiples of four columns, which `paired-dot.ts` cannot take. Correct, not fast: the signed sums of a group's first four and last four planes are tabulated (16 entries each), and
+ * every weight costs one look-up, two above 4 bits. Steps have 11 significant bits and sums 11 more, so that products and sums are exact in float32.
  *
  * Scratch: labels of the first four planes `[columns]` bytes, labels of the others `[columns]`, two tables of 16 float32.
  */

@@ -1,9 +1,7 @@
 /**
  * Compiles `assembly/` to WebAssembly with AssemblyScript and writes the bytes twice: as a string constant that bundlers
- * need no configuration for (`src/generated/kernels-simd.ts`, not under version control) and as `dist/kernels.wasm` for
- * those who serve or pre-compile the file.
- *
- * One entry per binary, so that variants (relaxed SIMD, threads) can be added beside the first.
+ * need no configuration for (`src/generated/`, not under version control) and as a file in `dist/` for those who serve or
+ * pre-compile it. One entry per binary; the same source makes all.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -14,6 +12,12 @@ const root = new URL("../", import.meta.url);
 /** Name of the generated module, exported constant, file in `dist`, further compiler options. */
 const binaries = [
   { module: "kernels-simd", constant: "kernelsSimd", file: "kernels.wasm", options: ["--enable", "simd"] },
+  {
+    module: "kernels-relaxed",
+    constant: "kernelsRelaxed",
+    file: "kernels-relaxed.wasm",
+    options: ["--enable", "simd", "--enable", "relaxed-simd"],
+  },
 ];
 
 await mkdir(new URL("src/generated/", root), { recursive: true });
@@ -26,6 +30,9 @@ for (const { module, constant, file, options } of binaries) {
     "--runtime",
     "stub",
     "--importMemory",
+    // All of 4 GiB. A declared maximum is what memory shared between threads needs.
+    "--maximumMemory",
+    "65536",
     "--noAssert",
     "--use",
     "abort=",

@@ -1,7 +1,9 @@
 /**
- * Times the kernels on one thread: variants interleaved in one process, lower quartiles and medians, ratios to dense float32, because
+ * Times the kernels: variants interleaved in one process, lower quartiles and medians, ratios to dense float32, because
  * other programs on the machine disturb absolute times. Each variant uses one matrix: the two small shapes stay in cache,
  * the head does not.
+ *
+ * THREADS=2 sets the threads, ROUNDS the samples.
  *
  * Run: node --conditions=@stepdown/source --import tsx scripts/measure.mjs [decode|prefill|attention …]
  */
@@ -11,7 +13,7 @@ import { createWasmKernels } from "../src/index.ts";
 const ROUNDS = Number(process.env.ROUNDS ?? 61);
 const MILLISECONDS = 2;
 const parts = process.argv.length > 2 ? process.argv.slice(2) : ["decode", "prefill", "attention"];
-const kernels = await createWasmKernels();
+const kernels = await createWasmKernels({ threads: Number(process.env.THREADS ?? 1) });
 
 /** Seconds per call of each variant, interleaved: the lower quartile, because disturbances only ever add, and the median. */
 function time(variants) {
@@ -52,8 +54,8 @@ async function prepare(codec, rows, columns, type) {
       rows,
       columns,
       bits: 8,
-      seedBits: codec === "bcq" ? 4 : 2,
-      groupSize: codec === "bcq" ? 64 : columns,
+      seedBits: 2,
+      groupSize: codec === "bcq" ? 96 : columns,
       ...(type && { type }),
     }),
   );
@@ -74,7 +76,8 @@ async function variantsOf(rows, columns, tokens) {
     for (const bits of [2, 3, 4, 5, 6, 8]) variants[`codebook ${bits}`] = call(codebook, bits);
   }
   for (const bits of [2, 3, 4, 6, 8]) variants[`uniform ${bits}`] = call(uniform, bits);
-  if (!big) variants["bcq 4"] = call(await prepare("bcq", rows, columns), 4);
+  const binaryCoded = await prepare("bcq", rows, columns);
+  for (const bits of [2, 3, 4, 6, 8]) variants[`bcq ${bits}`] = call(binaryCoded, bits);
   return variants;
 }
 

@@ -20,7 +20,8 @@ export type WeightLayout =
       readonly scales: number;
     }
   | {
-      readonly kind: "bcq";
+      /** `paired`: the layout of `paired-dot.ts`; `bcq`: rows of planes, for groups that are no multiples of 4 columns. */
+      readonly kind: "paired" | "bcq";
       readonly planes: number;
       readonly planeBytes: number;
       readonly groupSize: number;

@@ -1,8 +1,9 @@
 /**
  * WebAssembly kernels: the `KernelSet` contract with 128-bit SIMD on one thread, in Node and in browsers. They ignore
- * architectures and files, and leave threads, relaxed SIMD and look-up tables over activations to later variants.
+ * architectures and files, and leave threads to a later version.
  *
- * Read next: `wasm-kernel-set.ts` for the calls, `../assembly/codebook.ts` for how planes become weights.
+ * Read next: `wasm-kernel-set.ts` for the calls, `../assembly/paired-dot.ts` for how planes become products.
  */
 export * from "./create-wasm-kernels.js";
-export type { WasmSource } from "./load-module.js";
+export type { BinaryCodedArithmetic } from "./linear-input.js";
+export type { WasmSource, WasmVariant } from "./load-module.js";

@@ -1,6 +1,7 @@
 /** What the WebAssembly module exports. Pointers and strides are bytes; a pointer of 0 stands for "absent". */
 export interface KernelExports {
   heapBase(): number;
+  isRelaxed(): number;
 
   transposePlane(plane: number, rows: number, columns: number): void;
   packNibbles(
@@ -51,6 +52,83 @@ export interface KernelExports {
     bias: number,
   ): void;
 
+  packPaired(source: number, rowBytes: number, rows: number, blocks: number, target: number): void;
+  packPairedCodes(source: number, rows: number, groups: number, bits: number, target: number): void;
+  buildTables(
+    x: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    factors: number,
+    tables: number,
+  ): number;
+  dotPaired(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    bits: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    factors: number,
+    tables: number,
+    output: number,
+    bias: number,
+    scratch: number,
+  ): void;
+  dotPairedTokens(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    bits: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    factors: number,
+    factorBytes: number,
+    tables: number,
+    tableBytes: number,
+    tokens: number,
+    output: number,
+    outputBytes: number,
+    bias: number,
+    scratch: number,
+  ): void;
+  roundActivations(
+    x: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    factors: number,
+    target: number,
+  ): number;
+  multiplyPaired(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    blocks: number,
+    groupBlocks: number,
+    partBlocks: number,
+    bits: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    factors: number,
+    factorBytes: number,
+    rounded: number,
+    tokens: number,
+    output: number,
+    outputBytes: number,
+    bias: number,
+    scratch: number,
+  ): void;
+
   dequantizeDense(weights: number, rows: number, columns: number, brain: boolean, target: number): void;
   dequantizeCodebook(
     planes: number,
@@ -85,6 +163,20 @@ export interface KernelExports {
     offsets: number,
     target: number,
     scratch: number,
+  ): void;
+  dequantizePaired(
+    planes: number,
+    planeBytes: number,
+    row: number,
+    count: number,
+    columns: number,
+    realColumns: number,
+    bits: number,
+    groupSize: number,
+    codes: number,
+    steps: number,
+    offsets: number,
+    target: number,
   ): void;
   multiplyTile(
     tile: number,

@@ -28,10 +28,11 @@ export class LinearMemory {
   /** Ascending by start, never adjacent. */
   #free: Range[] = [];
   readonly #used = new Map<number, number>();
-  #bytes: Uint8Array<ArrayBuffer>;
-  #floats: Float32Array<ArrayBuffer>;
+  #bytes: Uint8Array;
+  #floats: Float32Array;
 
-  constructor(maximumBytes: number = MAXIMUM_PAGES * PAGE_BYTES) {
+  /** A `shared` memory can be used by workers too. */
+  constructor(maximumBytes: number = MAXIMUM_PAGES * PAGE_BYTES, shared = false) {
     if (!(maximumBytes >= INITIAL_PAGES * PAGE_BYTES))
       throw new InvalidArgumentError(
         `maximumBytes must be at least ${INITIAL_PAGES * PAGE_BYTES} (1 MiB), got ${String(maximumBytes)}.`,
@@ -39,7 +40,7 @@ export class LinearMemory {
     let pages = Math.min(MAXIMUM_PAGES, Math.floor(maximumBytes / PAGE_BYTES));
     for (;;) {
       try {
-        this.#memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: pages });
+        this.#memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: pages, shared });
         break;
       } catch (cause) {
         // Some browsers reserve the maximum at once; ask for less until they can.
@@ -66,13 +67,13 @@ export class LinearMemory {
   }
 
   /** All memory as bytes. Fetch it again after every allocation: growth detaches older views. */
-  get bytes(): Uint8Array<ArrayBuffer> {
+  get bytes(): Uint8Array {
     if (this.#bytes.buffer !== this.memory.buffer) this.#bytes = new Uint8Array(this.memory.buffer);
     return this.#bytes;
   }
 
   /** All memory as float32 numbers; index = address / 4. As short-lived as {@link bytes}. */
-  get floats(): Float32Array<ArrayBuffer> {
+  get floats(): Float32Array {
     if (this.#floats.buffer !== this.memory.buffer) this.#floats = new Float32Array(this.memory.buffer);
     return this.#floats;
   }

@@ -1,8 +1,8 @@
-import { InvalidFileError, UnsupportedError } from "@stepdown/core";
+import { InvalidArgumentError, InvalidFileError, UnsupportedError } from "@stepdown/core";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createWasmKernels } from "./create-wasm-kernels.js";
 import { kernelsSimd } from "./generated/kernels-simd.js";
-import type { WasmSource } from "./load-module.js";
+import { supportsRelaxedSimd, type WasmSource } from "./load-module.js";
 
 const bytes = Uint8Array.from(atob(kernelsSimd), (character) => character.charCodeAt(0));
 /** The smallest module there is: only magic number and version. */
@@ -37,6 +37,18 @@ describe("the source of the WebAssembly module", () => {
   it("is not loaded without SIMD", async () => {
     vi.spyOn(WebAssembly, "validate").mockReturnValue(false);
     await expect(createWasmKernels()).rejects.toThrow(UnsupportedError);
+  });
+
+  it("is the relaxed binary where the runtime knows relaxed SIMD, unless the caller wants the other", async () => {
+    const nameOf = async (variant?: "simd" | "relaxed-simd"): Promise<string> => {
+      await using kernels = await createWasmKernels(variant === undefined ? {} : { variant });
+      return kernels.name;
+    };
+    expect(await nameOf("simd")).toBe("wasm-simd");
+    expect(await nameOf()).toBe(supportsRelaxedSimd() ? "wasm-relaxed-simd" : "wasm-simd");
+    if (supportsRelaxedSimd()) expect(await nameOf("relaxed-simd")).toBe("wasm-relaxed-simd");
+    else await expect(nameOf("relaxed-simd")).rejects.toThrow(UnsupportedError);
+    await expect(createWasmKernels({ variant: "fast" as "simd" })).rejects.toThrow(InvalidArgumentError);
   });
 
   it("is not loaded once the caller has given up", async () => {

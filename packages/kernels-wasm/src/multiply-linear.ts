@@ -1,12 +1,16 @@
 /**
  * One weight times activations, and rows of a table. One token takes the kernel of the codec, which reads planes directly;
- * more tokens take tiles of rows: made float32 once, multiplied with all tokens while they are in cache.
+ * more tokens take tiles of rows: made float32 once, multiplied with all tokens while they are in cache. Binary-coded
+ * weights go their own way (`multiply-paired.ts`) where they can.
  */
 import type { Precision } from "@stepdown/core";
 import type { HeldLinear } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
-import type { LinearMemory } from "./linear-memory.js";
+import type { LinearInput } from "./linear-input.js";
+import { multiplyPaired } from "./multiply-paired.js";
 import type { Scratch } from "./scratch.js";
+import { splitRows } from "./threads/split-rows.js";
+import type { ThreadTeam } from "./threads/thread-team.js";
 
 /** Bytes of a tile of float32 rows: a part of a second-level cache of 256 KiB, the smallest of current machines. */
 const TILE_BYTES = 128 * 1024;
@@ -15,63 +19,11 @@ const LARGEST_TILE_ROWS = 32;
 /** Bytes behind the labels of a row in scratch memory: a widened table of 8 bits, or two tables of 4 bits. */
 const TABLE_BYTES = 1024;
 
-/** Activations of one call, `[tokens][columns]`; padded and split copies are made when a weight first asks for them. */
-export class LinearInput {
-  readonly columns: number;
-  readonly tokens: number;
-  readonly #address: number;
-  readonly #memory: LinearMemory;
-  readonly #scratch: Scratch;
-  readonly #exports: KernelExports;
-  #paddedTo = 0;
-  #padded = 0;
-  #split: number | undefined;
-
-  constructor(
-    place: { exports: KernelExports; memory: LinearMemory; scratch: Scratch },
-    address: number,
-    columns: number,
-    tokens: number,
-  ) {
-    this.#exports = place.exports;
-    this.#memory = place.memory;
-    this.#scratch = place.scratch;
-    this.#address = address;
-    this.columns = columns;
-    this.tokens = tokens;
-  }
-
-  /** Address of `[tokens][paddedColumns]`, zeros behind the real columns. */
-  padded(paddedColumns: number): number {
-    if (paddedColumns === this.columns) return this.#address;
-    if (paddedColumns === this.#paddedTo) return this.#padded;
-    this.#padded = this.#scratch.reserve("activations", this.tokens * paddedColumns * 4);
-    this.#paddedTo = paddedColumns;
-    const { floats } = this.#memory;
-    const from = this.#address / 4;
-    const to = this.#padded / 4;
-    for (let t = 0; t < this.tokens; t++) {
-      const target = to + t * paddedColumns;
-      floats.copyWithin(target, from + t * this.columns, from + (t + 1) * this.columns);
-      floats.fill(0, target + this.columns, target + paddedColumns);
-    }
-    return this.#padded;
-  }
-
-  /** Address of one token's split activations (`../assembly/uniform.ts`), or 0 where they cannot be split. */
-  split(paddedColumns: number): number {
-    if (this.#split === undefined) {
-      const target = this.#scratch.reserve("split", 64 + paddedColumns * 4);
-      this.#split = this.#exports.splitActivations(this.padded(paddedColumns), paddedColumns, target) ? target : 0;
-    }
-    return this.#split;
-  }
-}
-
 /** Where kernels run. */
-interface Place {
+export interface Place {
   readonly exports: KernelExports;
   readonly scratch: Scratch;
+  readonly team: ThreadTeam;
 }
 
 /** `output[t][i] = weight[i] · input[t] (+ bias[i])`; `output` and `bias` are addresses, `bias` 0 where there is none. */
@@ -83,6 +35,8 @@ export function multiplyLinear(
   output: number,
   bias: number,
 ): void {
+  if (weight.layout.kind === "paired" && multiplyPaired(place, weight, weight.layout, precision, input, output, bias))
+    return;
   if (input.tokens === 1 && multiplyToken(place, weight, precision, input, output, bias)) return;
   const { exports, scratch } = place;
   const { rows, paddedColumns, layout } = weight;
@@ -109,7 +63,7 @@ export function multiplyLinear(
 
 /** One token straight from the stored form; false where the codec has no such kernel or the numbers do not suit it. */
 function multiplyToken(
-  { exports, scratch }: Place,
+  { scratch, team }: Place,
   weight: HeldLinear,
   precision: Precision,
   input: LinearInput,
@@ -117,36 +71,47 @@ function multiplyToken(
   bias: number,
 ): boolean {
   const { rows, paddedColumns: columns, layout } = weight;
+  const parts = splitRows(rows, rows * columns, team.parts);
+  const outputOf = (first: number) => output + first * 4;
+  const biasOf = (first: number) => (bias === 0 ? 0 : bias + first * 4);
   if (layout.kind === "dense") {
+    const { weights, type } = layout;
     const x = input.padded(columns);
-    if (layout.type === "f32") exports.dotDense32(layout.weights, rows, columns, x, output, bias);
-    else exports.dotDense16(layout.weights, rows, columns, x, output, bias, layout.type === "bf16");
+    const rowBytes = columns * (type === "f32" ? 4 : 2);
+    const calls = parts.map(({ first, count }) => {
+      const call = [weights + first * rowBytes, count, columns, x, outputOf(first), biasOf(first)];
+      return type === "f32" ? call : [...call, type === "bf16" ? 1 : 0];
+    });
+    team.run(type === "f32" ? "dotDense32" : "dotDense16", calls);
     return true;
   }
   if (layout.kind === "codebook") {
     const { planes, planeBytes, tables } = layout;
-    const labels = scratch.reserve("labels", columns + TABLE_BYTES);
+    const labelBytes = columns + TABLE_BYTES;
+    const labels = scratch.reserve("labels", parts.length * labelBytes);
     const x = input.padded(columns);
     const table = tables.get(precision)!;
-    exports.dotCodebook(
-      planes,
-      planeBytes,
-      rows,
-      columns,
-      precision,
-      table.start,
-      table.isFinite,
-      x,
-      output,
-      bias,
-      labels,
-    );
+    const calls = parts.map(({ first, count }, index) => [
+      ...[planes + first * (columns / 8), planeBytes, count, columns, precision],
+      ...[table.start + first * 2 * 2 ** precision, table.isFinite ? 1 : 0],
+      ...[x, outputOf(first), biasOf(first), labels + index * labelBytes],
+    ]);
+    team.run("dotCodebook", calls);
     return true;
   }
   if (layout.kind === "uniform") {
+    const { high, low, scales } = layout;
     const split = input.split(columns);
     if (split === 0) return false;
-    exports.dotUniform(layout.high, layout.low, layout.scales, rows, columns, precision, split, output, bias);
+    const calls = parts.map(({ first, count }) => {
+      const skipped = first * (columns / 2);
+      const lowOf = low === 0 ? 0 : low + skipped;
+      return [
+        ...[high + skipped, lowOf, scales + first * 4, count, columns, precision],
+        ...[split, outputOf(first), biasOf(first)],
+      ];
+    });
+    team.run("dotUniform", calls);
     return true;
   }
   return false;
@@ -194,6 +159,25 @@ export function dequantizeRows(
       const high = layout.high + planeRow * 4;
       const low = layout.low === 0 ? 0 : layout.low + planeRow * 4;
       exports.dequantizeUniform(high, low, layout.scales + row * 4, count, paddedColumns, precision, target);
+      return;
+    }
+    case "paired": {
+      const { planes, planeBytes, groupSize } = layout;
+      const { codes, steps, offsets } = layout.scales.get(precision)!;
+      exports.dequantizePaired(
+        planes,
+        planeBytes,
+        row,
+        count,
+        paddedColumns,
+        columns,
+        precision,
+        groupSize,
+        codes,
+        steps,
+        offsets,
+        target,
+      );
       return;
     }
     case "bcq": {

@@ -2,7 +2,7 @@
  * From stored weights to the layouts of the kernels: planes bit-transposed in blocks of 128 columns, uniform codes as two
  * arrays of nibbles, dense rows padded. Every weight is held once, whatever precisions it will be read at.
  */
-import type { LinearWeight, NestedWeight, Precision, WaitOptions } from "@stepdown/core";
+import type { BinaryCodedWeight, LinearWeight, NestedWeight, Precision, WaitOptions } from "@stepdown/core";
 import { checkLinearWeight } from "./check-linear-weight.js";
 import { HeldLinear, type WeightLayout } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
@@ -15,6 +15,9 @@ const NESTED_COLUMNS = 64;
 const DENSE_COLUMNS = 16;
 /** Rows whose planes are unpacked at once while nibbles are made: bounds the scratch memory. */
 const PACKING_ROWS = 256;
+
+/** Rows of a run of the paired layout. */
+const RUN_ROWS = 32;
 
 /** Where to put weights. */
 export interface PreparationPlace {
@@ -83,6 +86,7 @@ class Preparation {
     const weight = this.#weight;
     if (weight.codec === "dense") return this.#layOutDense(weight.type, weight.data);
     if (weight.codec === "uniform") return { ...this.#packNibbles(weight), scales: this.#copy(weight.scales) };
+    if (weight.codec === "bcq" && isPairable(weight)) return this.#layOutPaired(weight);
     const planes = this.#transposePlanes(weight);
     if (weight.codec === "codebook") {
       const tables = new Map<Precision, { start: number; isFinite: boolean }>();
@@ -113,6 +117,61 @@ class Preparation {
     const widened = new Float32Array(data.length);
     for (let i = 0; i < data.length; i++) widened[i] = halfToNumber(data[i]!);
     return this.#layOutDense("f32", widened);
+  }
+
+  /** The layout of `../assembly/paired-dot.ts`. */
+  #layOutPaired(weight: BinaryCodedWeight): WeightLayout {
+    const { exports, memory, scratch } = this.#place;
+    const { rows, columns, bits, groupSize } = weight;
+    const blocks = Math.ceil(columns / 4);
+    const rowBytes = Math.ceil(columns / 8);
+    const paddedRows = roundUp(rows, RUN_ROWS);
+    const planeBytes = (paddedRows / RUN_ROWS) * blocks * 16;
+    const planes = this.#allocate(planeBytes * bits);
+    const packing = scratch.reserve("packing", PACKING_ROWS * rowBytes);
+    weight.planes.forEach((plane, index) => {
+      this.#options.signal?.throwIfAborted();
+      for (let row = 0; row < rows; row += PACKING_ROWS) {
+        const count = Math.min(PACKING_ROWS, rows - row);
+        const padded = roundUp(count, RUN_ROWS);
+        memory.bytes.set(plane.subarray(row * rowBytes, (row + count) * rowBytes), packing);
+        memory.bytes.fill(0, packing + count * rowBytes, packing + padded * rowBytes);
+        const target = planes + index * planeBytes + (row / RUN_ROWS) * blocks * 16;
+        exports.packPaired(packing, rowBytes, padded, blocks, target);
+      }
+    });
+    const groups = columns / groupSize;
+    const scales = new Map<Precision, { codes: number; steps: number; offsets: number }>();
+    for (let p = weight.seedBits; p <= weight.bits; p++) {
+      const { codes, steps, offsets } = weight.scales.get(p)!;
+      const packedCodes = this.#allocate(paddedRows * groups * 2 * Math.ceil(p / 2));
+      const source = scratch.reserve("packing", codes.length);
+      memory.bytes.set(asBytes(codes), source);
+      exports.packPairedCodes(source, rows, groups, p, packedCodes);
+      const packedSteps = this.#allocate(paddedRows * 2);
+      memory.bytes.fill(0, packedSteps, packedSteps + paddedRows * 2);
+      memory.bytes.set(asBytes(steps), packedSteps);
+      scales.set(p, {
+        codes: packedCodes,
+        steps: packedSteps,
+        offsets: offsets === undefined ? 0 : this.#transposeOffsets(offsets, groups),
+      });
+    }
+    return { kind: "paired", planes, planeBytes, groupSize, scales };
+  }
+
+  /** Offsets `[rows][groups]` to `[run][group][32]`. */
+  #transposeOffsets(offsets: Int8Array, groups: number): number {
+    const { rows } = this.#weight;
+    const bytes = roundUp(rows, RUN_ROWS) * groups;
+    const start = this.#allocate(bytes);
+    const target = this.#place.memory.bytes.subarray(start, start + bytes);
+    target.fill(0);
+    for (let row = 0; row < rows; row++) {
+      const run = (row - (row % RUN_ROWS)) * groups + (row % RUN_ROWS);
+      for (let group = 0; group < groups; group++) target[run + group * RUN_ROWS] = offsets[row * groups + group]!;
+    }
+    return start;
   }
 
   #transposePlanes(weight: NestedWeight): { planes: number; planeBytes: number } {
@@ -176,6 +235,11 @@ class Preparation {
     this.#bytes += bytes;
     return start;
   }
+}
+
+/** Whether every group begins at a block of four columns, as the paired layout demands. */
+function isPairable({ groupSize, columns }: BinaryCodedWeight): boolean {
+  return groupSize % 4 === 0 || groupSize === columns;
 }
 
 /** The uniform code can be read at every number of planes; the others have tables from their seed precision on. */

@@ -1,7 +1,16 @@
 import type { LinearMemory } from "./linear-memory.js";
 
 /** What scratch memory is for; each purpose has its own range, so that two may be in use at once. */
-export type ScratchPurpose = "activations" | "split" | "tile" | "labels" | "attention" | "packing";
+export type ScratchPurpose =
+  | "activations"
+  | "split"
+  | "tile"
+  | "labels"
+  | "attention"
+  | "packing"
+  | "tables"
+  | "rounded"
+  | "sums";
 
 /** Memory that calls use and forget. Ranges grow to the largest size asked for and are kept. */
 export class Scratch {

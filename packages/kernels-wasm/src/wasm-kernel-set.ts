@@ -21,16 +21,18 @@ import {
   type StoreKeyValuesCall,
   type WaitOptions,
 } from "@stepdown/core";
-import { capabilities, MAXIMUM_TOKENS } from "./capabilities.js";
+import { CACHE_TYPES, describeCapabilities, MAXIMUM_TOKENS } from "./capabilities.js";
 import { isWithin, requireFinite, requirePositions, requirePrecision, requireTokens, requireWhole } from "./checks.js";
 import { FloatBuffers } from "./float-buffers.js";
 import { HeldCache } from "./held-cache.js";
 import { HeldLinear } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
+import { type BinaryCodedArithmetic, LinearInput } from "./linear-input.js";
 import type { LinearMemory } from "./linear-memory.js";
-import { dequantizeRows, LinearInput, multiplyLinear } from "./multiply-linear.js";
+import { dequantizeRows, multiplyLinear } from "./multiply-linear.js";
 import { prepareLinear } from "./prepare-linear.js";
 import { Scratch } from "./scratch.js";
+import type { ThreadTeam } from "./threads/thread-team.js";
 
 /** Positions per block of the attention kernel; the same number as in `../assembly/attention.ts`. */
 const ATTENTION_BLOCK = 64;
@@ -42,15 +44,27 @@ const NO_WINDOW = 2 ** 30;
 /** {@link KernelSet} over one instance of the module and its memory. */
 export class WasmKernelSet implements KernelSet {
   readonly specificationVersion = "v1";
-  readonly name = "wasm-simd";
-  readonly capabilities: KernelCapabilities = capabilities;
+  readonly name: string;
+  readonly capabilities: KernelCapabilities;
   #exports: KernelExports;
   readonly #memory: LinearMemory;
   readonly #scratch: Scratch;
   readonly #buffers: FloatBuffers;
+  readonly #arithmetic: BinaryCodedArithmetic;
+  readonly #team: ThreadTeam;
   #isOpen = true;
 
-  constructor(exports: KernelExports, memory: LinearMemory) {
+  constructor(
+    exports: KernelExports,
+    memory: LinearMemory,
+    team: ThreadTeam,
+    { arithmetic, whyOne }: { arithmetic: BinaryCodedArithmetic; whyOne: string | undefined },
+  ) {
+    this.#team = team;
+    const isRelaxed = exports.isRelaxed() !== 0;
+    this.name = isRelaxed ? "wasm-relaxed-simd" : "wasm-simd";
+    this.capabilities = describeCapabilities({ isRelaxed, arithmetic, threads: team.threads, whyOne });
+    this.#arithmetic = arithmetic;
     this.#exports = exports;
     this.#memory = memory;
     this.#scratch = new Scratch(memory);
@@ -104,7 +118,7 @@ export class WasmKernelSet implements KernelSet {
     const { blocks, keyValueHeads, headDimension, capacity, type = "f32" } = shape;
     for (const [name, value] of Object.entries({ blocks, keyValueHeads, headDimension, capacity }))
       requireWhole(value, 1, `createKeyValueCache: ${name}`);
-    if (!capabilities.cacheTypes.includes(type))
+    if (!CACHE_TYPES.includes(type))
       throw new InvalidArgumentError(`createKeyValueCache: type ${JSON.stringify(type)} is not f32 or f16.`);
     return new HeldCache(this, this.#memory, { blocks, keyValueHeads, headDimension, capacity, type });
   }
@@ -138,7 +152,7 @@ export class WasmKernelSet implements KernelSet {
       return { weight, output, addend };
     });
     const place = this.#place();
-    const activations = new LinearInput(place, input, columns, tokens);
+    const activations = new LinearInput(place, input, columns, tokens, this.#arithmetic);
     for (const { weight, output, addend } of jobs)
       multiplyLinear(place, weight, precision, activations, output, addend);
   }
@@ -304,11 +318,12 @@ export class WasmKernelSet implements KernelSet {
     this.#buffers.clear();
     // Every call checks a handle first and is refused; the module and its memory can be collected.
     this.#exports = {} as KernelExports;
+    await this.#team[Symbol.asyncDispose]();
     this.#memory.close();
   }
 
-  #place(): { exports: KernelExports; memory: LinearMemory; scratch: Scratch } {
-    return { exports: this.#exports, memory: this.#memory, scratch: this.#scratch };
+  #place(): { exports: KernelExports; memory: LinearMemory; scratch: Scratch; team: ThreadTeam } {
+    return { exports: this.#exports, memory: this.#memory, scratch: this.#scratch, team: this.#team };
   }
 
   #normalizeArguments(call: NormalizeCall, what: string): Record<"input" | "weight" | "output", number> {

@@ -1,0 +1,71 @@
+/**
+ * Binary-coded weights in the layout of `../assembly/paired-dot.ts` times activations, in whole numbers. Which of the two
+ * ways is faster depends on planes and tokens alone.
+ */
+import type { Precision } from "@stepdown/core";
+import type { HeldLinear, WeightLayout } from "./held-linear.js";
+import { type LinearInput, partition } from "./linear-input.js";
+import type { Place } from "./multiply-linear.js";
+import { splitRows } from "./threads/split-rows.js";
+
+/** Rows of a run of the layout. */
+const RUN_ROWS = 32;
+/** Bytes of the sums of a run of 32 rows. */
+const SUM_BYTES = 128;
+/** Bytes of a tile of 32 rows and of its spread codes; see `../assembly/paired-multiply.ts`. */
+const TILE_BYTES = 144 * 64 + 9 * 64;
+
+/** Making a tile takes, per plane, as long as the look-ups of so many tokens; measured, K = 576, N = 1536. */
+const TILE_MAKING_TOKENS = 8;
+/**
+ * Using it takes, per token, as long as the look-ups of so many planes. Measured 2 to 2.5 up to 128 tokens, less where
+ * tables no longer fit the second-level cache; a tile is also more accurate, which decides between equals.
+ */
+const TILE_USE_PLANES = 1.9;
+
+/** Whether to prefer look-ups: at 1 bit, up to 159 tokens at 2 bits, 21 at 3, 15 at 4, 10 at 8. */
+function prefersLookUps(precision: Precision, tokens: number): boolean {
+  return tokens * precision < TILE_MAKING_TOKENS * precision + TILE_USE_PLANES * tokens;
+}
+
+/** As `multiplyLinear`; false where the activations do not suit whole numbers or float32 was asked for. */
+export function multiplyPaired(
+  { scratch, team }: Place,
+  weight: HeldLinear,
+  layout: Extract<WeightLayout, { readonly kind: "paired" | "bcq" }>,
+  precision: Precision,
+  input: LinearInput,
+  output: number,
+  bias: number,
+): boolean {
+  const { rows, columns, paddedColumns } = weight;
+  const { planes, planeBytes, groupSize, scales } = layout;
+  const { tokens } = input;
+  const hasLookUps = tokens === 1 || prefersLookUps(precision, tokens);
+  const whole = hasLookUps ? input.tables(paddedColumns, groupSize) : input.rounded(paddedColumns, groupSize);
+  if (whole === undefined) return false;
+  const { factors, factorBytes, numbers, numberBytes } = whole;
+  const { groupBlocks, partBlocks } = partition(groupSize);
+  const { codes, steps, offsets } = scales.get(precision)!;
+  const blocks = Math.ceil(columns / 4);
+  const groups = columns / groupSize;
+  const planeCodes = 2 * Math.ceil(precision / 2);
+  const parts = splitRows(rows, rows * columns * tokens, team.parts);
+  // One token more than there are: an odd last one is multiplied as a pair.
+  const sumBytes = hasLookUps ? SUM_BYTES : TILE_BYTES + (tokens + 1) * SUM_BYTES;
+  const sums = scratch.reserve("sums", parts.length * sumBytes);
+  const calls = parts.map(({ first, count }, index) => {
+    const weights = [
+      ...[planes + (first / RUN_ROWS) * blocks * 16, planeBytes, count, blocks, groupBlocks, partBlocks, precision],
+      ...[codes + first * groups * planeCodes, steps + first * 2, offsets === 0 ? 0 : offsets + first * groups],
+    ];
+    const target = output + first * 4;
+    const addend = bias === 0 ? 0 : bias + first * 4;
+    const own = sums + index * sumBytes;
+    if (tokens === 1) return [...weights, factors, numbers, target, addend, own];
+    const activations = hasLookUps ? [factors, factorBytes, numbers, numberBytes] : [factors, factorBytes, numbers];
+    return [...weights, ...activations, tokens, target, rows * 4, addend, own];
+  });
+  team.run(tokens === 1 ? "dotPaired" : hasLookUps ? "dotPairedTokens" : "multiplyPaired", calls);
+  return true;
+}
