@@ -42,8 +42,8 @@ export interface BinaryRow {
   readonly moments: Float64Array;
   /** `[groups]`: Σ aw². */
   readonly squares: Float64Array;
-  /** `[groupSize]`, for sorting. */
-  readonly keys: Float64Array;
+  /** `[groupSize + 1]`, for sorting. */
+  readonly buckets: Uint32Array;
   /** `[columns]`: bits of all planes so far, that of plane 0 the most significant. */
   readonly labels: Uint8Array;
   /** `[groups][9][9]`, symmetric. */
@@ -84,7 +84,7 @@ export function createBinaryRow(columns: number, groupSize: number, offset: bool
     masses: new Float64Array(columns + groups),
     moments: new Float64Array(columns + groups),
     squares: new Float64Array(groups),
-    keys: new Float64Array(groupSize),
+    buckets: new Uint32Array(groupSize + 1),
     labels: new Uint8Array(columns),
     gram: new Float64Array(groups * MATRIX),
     right: new Float64Array(groups * UNKNOWNS),

@@ -66,7 +66,8 @@ export function setBestCells(row: BinaryRow, group: number, seedBits: number): b
   }
   let position = 0;
   for (let i = 0; i < kept; i++) {
-    position = i === kept - 1 ? row.groupSize : positionOf(row, group, starts[i + 1]!, position);
+    if (i === kept - 1) position = row.groupSize;
+    else position = positionOf(row, group, starts[i + 1]!, Math.max(position, i < count ? ends[i]! : 0));
     changed ||= labels[i] !== hull[i] || ends[i] !== position;
     labels[i] = hull[i]!;
     ends[i] = position;
@@ -86,42 +87,37 @@ function isAfter(a: number, b: number): boolean {
   return slopes[a]! > slopes[b]! || (slopes[a] === slopes[b] && heights[a]! < heights[b]!);
 }
 
-/** Slopes A_c and heights B_c of all labels. */
-function findLines(row: BinaryRow, group: number, seedBits: number): void {
-  for (let label = 0; label < LABELS; label++) {
-    slopes[label] = 0;
-    heights[label] = 0;
-  }
-  for (let p = seedBits; p <= JOINT_BITS; p++) {
+/** Slopes A_c and heights B_c of all labels, one bit after the other: a label begins with those of its first bits. */
+function findLines({ jointScales, first }: BinaryRow, group: number, seedBits: number): void {
+  slopes[0] = 0;
+  heights[0] = 0;
+  for (let p = 1; p <= JOINT_BITS; p++) {
     const vector = group * JOINT + p * UNKNOWNS;
-    values[0] = row.first === 0 ? row.jointScales[vector]! : 0;
+    const importance = p < seedBits ? 0 : PRECISION_WEIGHTS[p]!;
+    values[0] = first === 0 ? jointScales[vector]! : 0;
     for (let i = 0, size = 1; i < p; i++, size *= 2) {
-      const scale = row.jointScales[vector + 1 + i]!;
+      const scale = jointScales[vector + 1 + i]!;
       for (let label = size - 1; label >= 0; label--) {
         const value = values[label]!;
         values[2 * label + 1] = value + scale;
         values[2 * label] = value - scale;
       }
     }
-    const importance = PRECISION_WEIGHTS[p]!;
-    for (let label = 0; label < LABELS; label++) {
-      const value = values[label >> (JOINT_BITS - p)]!;
-      slopes[label]! += importance * value;
-      heights[label]! += importance * value * value;
+    for (let label = (1 << p) - 1; label >= 0; label--) {
+      const value = values[label]!;
+      slopes[label] = slopes[label >> 1]! + importance * value;
+      heights[label] = heights[label >> 1]! + importance * value * value;
     }
   }
 }
 
-/** First sorted position from `low` on whose weight is not below `limit`. */
-function positionOf({ sorted, groupSize }: BinaryRow, group: number, limit: number, low: number): number {
+/** First sorted position whose weight is not below `limit`, looked for from `hint` on: limits move little in a round. */
+function positionOf({ sorted, groupSize }: BinaryRow, group: number, limit: number, hint: number): number {
   const from = group * groupSize;
-  let high = groupSize;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[from + middle]! < limit) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  let position = from + hint;
+  while (position > from && sorted[position - 1]! >= limit) position--;
+  while (position < from + groupSize && sorted[position]! < limit) position++;
+  return position - from;
 }
 
 /** `gram` and `right` of the joint planes for the present cells. */
@@ -138,23 +134,35 @@ export function sumUpCells(row: BinaryRow, group: number): void {
     labelMoments[labels[i]!]! += moments[end]! - moments[start]!;
     start = end;
   }
+  transform(labelMasses);
+  transform(labelMoments);
   const matrix = group * MATRIX;
   for (let u = 1; u <= JOINT_BITS; u++) {
-    let moment = 0;
-    for (let label = 0; label < LABELS; label++) moment += signOf(label, u) * labelMoments[label]!;
-    right[group * UNKNOWNS + u] = moment;
+    const own = LABELS >> u;
+    right[group * UNKNOWNS + u] = -labelMoments[own]!;
     for (let v = 0; v < u; v++) {
-      let sum = 0;
-      for (let label = 0; label < LABELS; label++) sum += signOf(label, u) * signOf(label, v) * labelMasses[label]!;
+      const sum = v === 0 ? -labelMasses[own]! : labelMasses[own | (LABELS >> v)]!;
       gram[matrix + u * UNKNOWNS + v] = sum;
       gram[matrix + v * UNKNOWNS + u] = sum;
     }
   }
 }
 
-/** Sign of unknown u in a label: that of plane u − 1, and +1 for the offset. */
-function signOf(label: number, u: number): number {
-  return u === 0 ? 1 : 2 * ((label >> (JOINT_BITS - u)) & 1) - 1;
+/**
+ * Walsh–Hadamard transform in place: entry m becomes `Σ_c sums[c] (−1)^(ones of c and m)`. Signs are +1 for ones, so the
+ * entry of one plane is minus its signed sum, and that of two planes the sum signed by their product.
+ */
+function transform(sums: Float64Array): void {
+  for (let half = 1; half < LABELS; half *= 2) {
+    for (let start = 0; start < LABELS; start += 2 * half) {
+      for (let label = start; label < start + half; label++) {
+        const zero = sums[label]!;
+        const one = sums[label + half]!;
+        sums[label] = zero + one;
+        sums[label + half] = zero - one;
+      }
+    }
+  }
 }
 
 /** Writes the present cells' labels to their columns. */

@@ -9,8 +9,11 @@ import { type BinaryRow, JOINT, JOINT_BITS, MATRIX, UNKNOWNS } from "./binary-ro
 import { PRECISION_WEIGHTS, setBestCells, setUniformCells, sumUpCells } from "./joint-cells.js";
 import { appendUnknown, solveUnknowns } from "./normal-equations.js";
 
-/** Later rounds move single weights that hardly matter. */
-const MAXIMUM_ROUNDS = 6;
+/** Rounds after which starts are compared. */
+const FIRST_ROUNDS = 3;
+
+/** Rounds for the better start; later ones move single weights that hardly matter. */
+const FURTHER_ROUNDS = 4;
 
 /** Reaches of the uniform codes that are tried as starts, in standard deviations; the group's range is another. */
 const REACHES = [2.4];
@@ -28,22 +31,24 @@ export function fitJointPlanes(row: BinaryRow, seedBits: number): void {
     let least = Number.POSITIVE_INFINITY;
     for (const reach of [range, ...REACHES.map((deviations) => deviations * deviation)]) {
       setUniformCells(row, group, center, reach);
-      const error = descend(row, group, seedBits);
+      const error = descend(row, group, seedBits, FIRST_ROUNDS);
       if (error < least) {
         least = error;
         best.set(scales);
       }
     }
     scales.set(best);
+    setBestCells(row, group, seedBits);
+    descend(row, group, seedBits, FURTHER_ROUNDS);
   }
 }
 
 /** Scales for cells and cells for scales until nothing moves; returns the joint error. */
-function descend(row: BinaryRow, group: number, seedBits: number): number {
+function descend(row: BinaryRow, group: number, seedBits: number, rounds: number): number {
   for (let round = 1; ; round++) {
     sumUpCells(row, group);
     const error = fitScales(row, group, seedBits);
-    if (round === MAXIMUM_ROUNDS || !setBestCells(row, group, seedBits)) return error;
+    if (round === rounds || !setBestCells(row, group, seedBits)) return error;
   }
 }
 

@@ -3,11 +3,6 @@
  */
 import { type BinaryRow, MATRIX, UNKNOWNS } from "./binary-row.js";
 
-/** Sort keys are exact integers below 2^53: 32 bits of weight, then the column within its group. */
-const KEY_COLUMNS = 2 ** 21;
-
-const NEGATIVE_ZERO = 0x80000000;
-
 /**
  * Takes the row that starts at `weights[start]`. Without a sensitivity, and in groups where it is 0 throughout, every
  * weight counts 1.
@@ -31,26 +26,44 @@ export function loadRow(
       if (total === 0) mass.fill(1, from, from + groupSize);
     }
   }
-  const patterns = new Uint32Array(weights.buffer, weights.byteOffset + 4 * start, columns);
   for (let group = 0; group < row.groups; group++) {
-    sortGroup(row, group, patterns);
+    sortGroup(row, group);
     sumUpGroup(row, group);
   }
 }
 
-function sortGroup({ groupSize, weights, keys, order, sorted }: BinaryRow, group: number, patterns: Uint32Array): void {
+/**
+ * Buckets of equal width, as many as weights, then insertion, which has little left to do unless weights crowd together.
+ * Equal weights stay in the order of their columns.
+ */
+function sortGroup({ groupSize, weights, buckets, order, sorted }: BinaryRow, group: number): void {
   const from = group * groupSize;
-  for (let i = 0; i < groupSize; i++) {
-    const stored = patterns[from + i]!;
-    const pattern = stored === NEGATIVE_ZERO ? 0 : stored;
-    // Negative numbers: flip all bits; others: set the sign bit. Unsigned order is then the order of the values.
-    keys[i] = ((pattern ^ ((pattern >> 31) | 0x80000000)) >>> 0) * KEY_COLUMNS + i;
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  for (let k = from; k < from + groupSize; k++) {
+    least = Math.min(least, weights[k]!);
+    most = Math.max(most, weights[k]!);
   }
-  keys.sort();
-  for (let i = 0; i < groupSize; i++) {
-    const column = from + (keys[i]! % KEY_COLUMNS);
-    order[from + i] = column;
-    sorted[from + i] = weights[column]!;
+  const scale = most > least ? (groupSize - 1) / (most - least) : 0;
+  buckets.fill(0);
+  for (let k = from; k < from + groupSize; k++) buckets[1 + (((weights[k]! - least) * scale) | 0)]!++;
+  for (let b = 1; b < groupSize; b++) buckets[b]! += buckets[b - 1]!;
+  for (let k = from; k < from + groupSize; k++) {
+    const place = from + buckets[((weights[k]! - least) * scale) | 0]!++;
+    order[place] = k;
+    sorted[place] = weights[k]!;
+  }
+  for (let i = from + 1; i < from + groupSize; i++) {
+    const w = sorted[i]!;
+    const column = order[i]!;
+    let place = i;
+    while (place > from && sorted[place - 1]! > w) {
+      sorted[place] = sorted[place - 1]!;
+      order[place] = order[place - 1]!;
+      place--;
+    }
+    sorted[place] = w;
+    order[place] = column;
   }
 }
 
