@@ -18,13 +18,11 @@ const masses = new Float64Array(128);
 export function addPlane(row: BinaryRow, bits: number): void {
   for (let group = 0; group < row.groups; group++) {
     startPlane(row, group, bits);
-    for (let round = 1; round < MAXIMUM_ROUNDS; round++) {
+    for (let round = 1; ; round++) {
       appendUnknown(row, group, bits);
       solveUnknowns(row, group, bits);
-      if (assignNewestBits(row, group, bits) === 0) break;
+      if (round === MAXIMUM_ROUNDS || assignNewestBits(row, group, bits) === 0) break;
     }
-    appendUnknown(row, group, bits);
-    solveUnknowns(row, group, bits);
   }
 }
 

@@ -3,7 +3,7 @@
  */
 import { InvalidArgumentError } from "@stepdown/core";
 
-/** Two tables of 4-bit label pairs and 8-bit scales pay best here (`p + p/12` bits per weight). */
+/** With scales of one byte smaller groups than usual pay for themselves; 96 divides the widths of many small models. */
 const PREFERRED = 96;
 
 /** Below this, scales cost more than a quarter of a bit per plane. */
