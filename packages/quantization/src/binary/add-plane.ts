@@ -9,7 +9,7 @@ import { fillLabelValues } from "./label-values.js";
 import { appendUnknown, solveUnknowns } from "./normal-equations.js";
 
 /** Later rounds move single bits that hardly matter. */
-const MAXIMUM_ROUNDS = 6;
+const MAXIMUM_ROUNDS = 3;
 
 /** Signed masses by label of the planes before. */
 const masses = new Float64Array(128);
