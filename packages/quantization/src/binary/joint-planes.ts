@@ -16,7 +16,7 @@ const FIRST_ROUNDS = 3;
 const FURTHER_ROUNDS = 4;
 
 /** Reaches of the uniform codes that are tried as starts, in standard deviations; the group's range is another. */
-const REACHES = [2.4];
+const REACHES = [2.2, 2.8];
 
 /** Fits all groups; leaves the scales in `jointScales`. */
 export function fitJointPlanes(row: BinaryRow, seedBits: number): void {
