@@ -3,16 +3,15 @@
  * `pool/worker-pool.ts`; it exports nothing and is of no use on the main thread.
  */
 import { parentPort } from "node:worker_threads";
-import { packRows } from "./codebook/pack-rows.js";
+import { buffersOf, quantizeTask } from "./pool/row-work.js";
 import type { WorkerReply, WorkerRequest } from "./pool/worker-messages.js";
 
 const port = parentPort;
 if (port !== null) {
-  port.on("message", ({ id, range }: WorkerRequest) => {
+  port.on("message", ({ id, task }: WorkerRequest) => {
     try {
-      const rows = packRows(range);
-      const transfer = [...rows.planes, ...rows.tables].map(({ buffer }) => buffer as ArrayBuffer);
-      port.postMessage({ kind: "result", id, rows } satisfies WorkerReply, transfer);
+      const rows = quantizeTask(task);
+      port.postMessage({ kind: "result", id, rows } satisfies WorkerReply, buffersOf(rows));
     } catch (error) {
       port.postMessage({ kind: "error", id, message: String(error) } satisfies WorkerReply);
     }

@@ -13,15 +13,17 @@ import { readTextFile } from "./generate.js";
 
 interface QuantizeOptions {
   readonly out: string;
-  readonly codec: "codebook";
+  readonly codec: "codebook" | "bcq";
   readonly seedBits: number;
   readonly bits: number;
-  readonly mode: "exact" | "fixed" | "reference";
+  readonly mode?: "exact" | "fixed" | "reference";
+  readonly groupSize?: number;
+  readonly offset?: boolean;
   readonly head: number | "keep";
   readonly calibration?: string;
   readonly calibrationSamples: number;
   readonly calibrationTokens: number;
-  readonly seed: number;
+  readonly seed?: number;
   readonly threads?: number;
   readonly overwrite?: boolean;
   readonly json?: boolean;
@@ -34,24 +36,36 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
     .description("Turn a float checkpoint into one nested model that holds every precision. Run it again to resume.")
     .argument("<checkpoint>", "directory with safetensors or a GGUF file, or a GGUF file")
     .requiredOption("--out <dir>", "where to write the nested model")
-    .addOption(new Option("--codec <codec>", "how bits become weights").choices(["codebook"]).default("codebook"))
-    .option("--seed-bits <n>", "lowest precision, found by clustering", integer(2, 4), 2)
+    .addOption(
+      new Option("--codec <codec>", "how bits become weights: tables per row, or bcq: scales per group and bit")
+        .choices(["codebook", "bcq"])
+        .default("codebook"),
+    )
+    .option("--seed-bits <n>", "lowest precision", integer(2, 4), 2)
     .option("--bits <n>", "highest precision", integer(2, 8), 4)
     .addOption(
-      new Option("--mode <mode>", "exact: optimal clusters and splits; fixed, reference: as the published method")
-        .choices(["exact", "fixed", "reference"])
-        .default("exact"),
+      new Option(
+        "--mode <mode>",
+        "codebook: optimal clusters and splits (exact, the default), or as the published method (fixed, reference)",
+      ).choices(["exact", "fixed", "reference"]),
     )
+    .option("--group-size <n>", "bcq: columns that share scales (default: 96 where possible)", integer(1))
+    .option("--offset", "bcq: an offset per group")
     .option("--head <bits>", "bits of embedding and output head (2 to 8), or keep", headBits, 8)
     .option("--calibration <file>", "weigh errors by activations measured on this text")
     .option("--calibration-samples <n>", "pieces of calibration text", integer(1), 32)
     .option("--calibration-tokens <n>", "tokens per piece", integer(2), 512)
-    .option("--seed <n>", "seed of the random draws of modes fixed and reference", integer(0, 0xffffffff), 0)
+    .option(
+      "--seed <n>",
+      "codebook: seed of the draws of modes fixed and reference (default: 0)",
+      integer(0, 0xffffffff),
+    )
     .option("--threads <n>", "worker threads (default: all cores)", integer(1, 256))
     .option("--overwrite", "replace a model that is already in --out")
     .option("--json", "one JSON document on standard output");
   withExamples(command, [
     ["stepdown quantize ./SmolLM2-135M --out smollm2-nested", "2, 3 and 4 bits in one model"],
+    ["stepdown quantize ./SmolLM2-135M --out smollm2-bcq --codec bcq", "the same, multiplied plane by plane"],
     ["stepdown quantize model.gguf --out nested --bits 8 --calibration text.txt", "up to 8 bits, calibrated"],
   ]);
   command.action(async (source: string, options: QuantizeOptions) => {
@@ -72,6 +86,8 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         bits: options.bits,
         mode: options.mode,
         seed: options.seed,
+        groupSize: options.groupSize,
+        offset: options.offset,
         head: options.head,
         sensitivity,
         threads: options.threads,

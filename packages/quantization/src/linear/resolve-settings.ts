@@ -1,18 +1,21 @@
-import { InvalidArgumentError, MAXIMUM_NESTED_PRECISION } from "@stepdown/core";
+import { InvalidArgumentError, MAXIMUM_NESTED_PRECISION, type Precision } from "@stepdown/core";
 import type { RowSettings } from "../codebook/quantize-rows.js";
 import type { CodebookOptions, QuantizationMode } from "./quantize-linear.js";
 
 /** Beyond 4 bits the seed's search costs more than all that follows and a deeper seed gains nothing over splitting. */
 const MAXIMUM_SEED_BITS = 4;
 
-/** The kernels and the published formats know no single-bit codebooks. */
+/** The kernels and the published formats know no single-bit models. */
 const MINIMUM_SEED_BITS = 2;
 
 const MODES: readonly QuantizationMode[] = ["exact", "fixed", "reference"];
 
-/** Fills in defaults and refuses what can never work. */
-export function resolveSettings(options: CodebookOptions): RowSettings {
-  const { seedBits = 2, bits = Math.max(4, seedBits), mode = "exact", seed = 0 } = options;
+/** Fills in the precisions of any codec and refuses what can never work. */
+export function resolvePrecisions(options: { seedBits?: Precision; bits?: Precision }): {
+  seedBits: Precision;
+  bits: Precision;
+} {
+  const { seedBits = 2, bits = Math.max(4, seedBits) } = options;
   if (!Number.isInteger(seedBits) || seedBits < MINIMUM_SEED_BITS || seedBits > MAXIMUM_SEED_BITS) {
     throw new InvalidArgumentError(
       `seedBits is ${seedBits}; it has to be an integer from ${MINIMUM_SEED_BITS} to ${MAXIMUM_SEED_BITS}.`,
@@ -23,11 +26,18 @@ export function resolveSettings(options: CodebookOptions): RowSettings {
       `bits is ${bits}; it has to be an integer from seedBits (${seedBits}) to ${MAXIMUM_NESTED_PRECISION}.`,
     );
   }
+  return { seedBits, bits };
+}
+
+/** Fills in the defaults of the codebook codec and refuses what can never work. */
+export function resolveSettings(options: CodebookOptions): RowSettings {
+  const { mode = "exact", seed = 0 } = options;
+  const precisions = resolvePrecisions(options);
   if (!MODES.includes(mode)) {
     throw new InvalidArgumentError(`The mode is ${JSON.stringify(mode)}; known modes are ${MODES.join(", ")}.`);
   }
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
     throw new InvalidArgumentError(`seed is ${seed}; it has to be an integer from 0 to 2^32 - 1.`);
   }
-  return { seedBits, bits, mode, seed };
+  return { ...precisions, mode, seed };
 }

@@ -1,17 +1,23 @@
 /**
  * One finished layer in the work directory: everything a later run needs to trust it.
  *
- * Layout: 8 bytes magic, uint32 length of the header (little-endian), header (JSON, UTF-8), payload. The payload is the
- * scales (uniform) or nothing, the planes, then the tables in ascending precision (codebook). The header has the facts of
- * the layer, the SHA-256 of the float32 weights it was made from and the SHA-256 of the payload.
+ * Layout: 8 bytes magic, uint32 length of the header (little-endian), header (JSON, UTF-8), payload. The payload is
+ * the layer's parts in the order in which the format lists them. The header has the facts of the layer, the SHA-256 of the
+ * float32 weights it was made from and the SHA-256 of the payload.
  */
-import type { CodebookWeight, UniformWeight } from "@stepdown/core";
-import type { LayerFacts, NestedLayerPart, NestedLayerSource } from "@stepdown/model-format";
+import type { NestedWeight } from "@stepdown/core";
+import {
+  type LayerFacts,
+  type NestedLayerPart,
+  type NestedLayerSource,
+  nestedLayerSource,
+  partsOf,
+} from "@stepdown/model-format";
 import { hashFile, readRange, sha256, writeAtomically } from "./node-files.js";
 
 const MAGIC = "SDLAYER1";
 
-/** Names and seven numbers need some hundred bytes; more means damage. */
+/** Names and some numbers need some hundred bytes; more means damage. */
 const MAXIMUM_HEADER_BYTES = 4096;
 
 /** What a layer file has to be about to be used. */
@@ -31,10 +37,16 @@ interface Piece {
 export async function writeLayerFile(
   path: string,
   expected: ExpectedLayer,
-  weight: CodebookWeight | UniformWeight,
+  weight: NestedWeight,
   signal?: AbortSignal,
 ): Promise<void> {
-  const payload = piecesOf(expected.facts).pieces.map(({ part }) => bytesOf(weight, part));
+  const { name, followsPrecision } = expected.facts;
+  const source = nestedLayerSource(name, weight, { followsPrecision });
+  const payload: Uint8Array[] = [];
+  for (const { part } of piecesOf(expected.facts).pieces) {
+    const { buffer, byteOffset, byteLength } = await source.read(part, {});
+    payload.push(new Uint8Array(buffer, byteOffset, byteLength));
+  }
   const header = new TextEncoder().encode(JSON.stringify({ ...expected, payload: await sha256(payload) }));
   const prefix = new Uint8Array(12);
   prefix.set(new TextEncoder().encode(MAGIC));
@@ -68,34 +80,14 @@ export async function openLayerFile(path: string, expected: ExpectedLayer): Prom
   };
 }
 
-function piecesOf({ codec, rows, columns, seedBits, bits }: LayerFacts): { pieces: Piece[]; bytes: number } {
+function piecesOf(facts: LayerFacts): { pieces: Piece[]; bytes: number } {
   const pieces: Piece[] = [];
   let offset = 0;
-  const add = (part: NestedLayerPart, bytes: number): void => {
+  for (const { part, bytes } of partsOf(facts)) {
     pieces.push({ part, offset, bytes });
     offset += bytes;
-  };
-  if (codec === "uniform") add({ kind: "scale" }, 4 * rows);
-  for (let plane = 0; plane < bits; plane++) add({ kind: "plane", plane }, rows * Math.ceil(columns / 8));
-  if (codec === "codebook") {
-    for (let precision = seedBits; precision <= bits; precision++) {
-      add({ kind: "table", precision }, 2 * rows * 2 ** precision);
-    }
   }
   return { pieces, bytes: offset };
-}
-
-function bytesOf(weight: CodebookWeight | UniformWeight, part: NestedLayerPart): Uint8Array {
-  const array =
-    part.kind === "plane"
-      ? weight.planes[part.plane]
-      : part.kind === "table" && weight.codec === "codebook"
-        ? weight.tables.get(part.precision)
-        : part.kind === "scale" && weight.codec === "uniform"
-          ? weight.scales
-          : undefined;
-  if (array === undefined) throw new Error(`A ${weight.codec} layer has no ${JSON.stringify(part)}.`);
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
 function isSamePart(a: NestedLayerPart, b: NestedLayerPart): boolean {

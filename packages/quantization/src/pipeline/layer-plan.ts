@@ -1,5 +1,5 @@
 /**
- * What becomes of every tensor of a float checkpoint: nested codebook layer, uniform matrix, or float numbers.
+ * What becomes of every tensor of a float checkpoint: nested layer, uniform matrix, or float numbers.
  */
 import { type Checkpoint, InvalidArgumentError, InvalidFileError, MissingFileError } from "@stepdown/core";
 import { linearLayerNames } from "./architectures.js";
@@ -10,7 +10,8 @@ export interface PlannedLayer {
   readonly name: string;
   /** The tensor it is made from. */
   readonly source: string;
-  readonly codec: "codebook" | "uniform";
+  /** `nested` follows the precision; `uniform` is embedding or head. */
+  readonly kind: "nested" | "uniform";
   readonly rows: number;
   readonly columns: number;
 }
@@ -53,7 +54,7 @@ export function planLayers(checkpoint: Checkpoint, quantizeHead: boolean): Layer
       ];
   const layers = [
     ...(quantizeHead ? ends.map(([name, source]) => planMatrix(checkpoint, name, source, "uniform")) : []),
-    ...linearLayerNames(config).map((name) => planMatrix(checkpoint, name, name, "codebook")),
+    ...linearLayerNames(config).map((name) => planMatrix(checkpoint, name, name, "nested")),
   ];
   const done = new Set(layers.map(({ source }) => source));
   const kept: PlannedTensor[] = [];
@@ -69,7 +70,7 @@ function planMatrix(
   checkpoint: Checkpoint,
   name: string,
   sourceName: string,
-  codec: PlannedLayer["codec"],
+  kind: PlannedLayer["kind"],
 ): PlannedLayer {
   const source = `${sourceName}.weight`;
   const stored = checkpoint.tensors.get(source);
@@ -84,5 +85,5 @@ function planMatrix(
       `${checkpoint.location}: ${source} has the shape [${stored.shape.join(", ")}]; a linear layer has two dimensions.`,
     );
   }
-  return { name, source, codec, rows, columns };
+  return { name, source, kind, rows, columns };
 }

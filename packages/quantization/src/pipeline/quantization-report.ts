@@ -1,10 +1,10 @@
 import type { Precision } from "@stepdown/core";
-import type { LayerFacts } from "@stepdown/model-format";
+import { type LayerFacts, storedLayerOf } from "@stepdown/model-format";
 
 /** What one precision of a quantized model costs. */
 export interface PrecisionReport {
   readonly precision: Precision;
-  /** Bits per weight of the decoder blocks' matrices: planes up to this precision and this precision's tables. */
+  /** Bits per weight of the decoder blocks' matrices: planes up to this precision and this precision's tables or scales. */
   readonly effectiveBits: number;
   /** Bytes of the same: what one decoding step reads of the blocks. */
   readonly bytes: number;
@@ -32,18 +32,14 @@ export function summarizeLayers(
 ): Pick<QuantizationReport, "layers" | "weights" | "precisions" | "headBytes"> {
   const nested = layers.filter(({ followsPrecision }) => followsPrecision);
   const weights = nested.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
-  const planeBytes = ({ rows, columns }: LayerFacts): number => rows * Math.ceil(columns / 8);
   const { seedBits, bits } = nested[0] ?? { seedBits: 1, bits: 0 };
   const precisions = Array.from({ length: bits - seedBits + 1 }, (_, i): PrecisionReport => {
     const precision = seedBits + i;
-    const bytes = nested.reduce(
-      (sum, layer) => sum + precision * planeBytes(layer) + 2 * layer.rows * 2 ** precision,
-      0,
-    );
+    const bytes = nested.reduce((sum, layer) => sum + storedLayerOf(layer).bytesAt(precision), 0);
     return { precision, effectiveBits: (8 * bytes) / weights, bytes };
   });
   const headBytes = layers
     .filter(({ followsPrecision }) => !followsPrecision)
-    .reduce((sum, layer) => sum + layer.bits * planeBytes(layer) + 4 * layer.rows, 0);
+    .reduce((sum, layer) => sum + storedLayerOf(layer).bytesAt(layer.bits), 0);
   return { layers: nested.length, weights, precisions, headBytes };
 }

@@ -12,6 +12,7 @@ import {
 } from "@stepdown/core";
 import { createInMemoryCheckpoint, dequantizeNested, openCheckpoint } from "@stepdown/model-format";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { quantizeBinaryCoded } from "../linear/quantize-binary-coded.js";
 import { quantizeLinear } from "../linear/quantize-linear.js";
 import { createRowPool } from "../pool/create-row-pool.js";
 import { linearLayerNames } from "./architectures.js";
@@ -195,6 +196,28 @@ describe("a quantized checkpoint", () => {
     expect(nested.reduce((sum, layer) => sum + layer.bytesAt(3), 0)).toBe(bytes(3));
   });
 
+  test("of the binary codec opens with layers that are those of quantizeBinaryCoded, and is reported alike", async () => {
+    const source = createModel();
+    const report = await quantize(source, { codec: "bcq", bits: 5, offset: true, head: "keep" });
+    await using model = await openCheckpoint(join(folder, "model"), { verify: "always" });
+    expect(model.precisions).toEqual([2, 3, 4, 5]);
+    const config = JSON.parse(await readFile(join(folder, "model", "config.json"), "utf8"));
+    expect(config.quantization_config).toMatchObject({ codec: "bcq", group_size: null, offsets: true });
+    const name = "model.layers.1.mlp.up_proj";
+    await using pool = await createRowPool({ threads: 0 });
+    const weight = await source.readFloat32(`${name}.weight`);
+    const shape = { rows: HIDDEN, columns: HIDDEN };
+    const expected = await quantizeBinaryCoded(weight, shape, { bits: 5, offset: true, pool });
+    expect(expected.groupSize).toBe(HIDDEN);
+    expect(await model.readLinear(name)).toEqual(expected);
+    expect(dequantizeNested(expected)).toEqual(await model.readFloat32(`${name}.weight`));
+    // One group per row: p planes, p + 1 codes and a half-precision step.
+    const perRow = (p: number): number => (p * HIDDEN) / 8 + p + 1 + 2;
+    expect(report.precisions.map(({ bytes }) => bytes)).toEqual(
+      [2, 3, 4, 5].map((p) => 7 * BLOCKS * HIDDEN * perRow(p)),
+    );
+  });
+
   test("leaves nothing beside itself, and progress ends at its total in every phase", async () => {
     const reports: Progress[] = [];
     await quantize(createModel(), { onProgress: (progress: Progress) => reports.push({ ...progress }) });
@@ -245,12 +268,23 @@ describe("refusals", () => {
     expect(report.resumedLayers).toBeGreaterThan(0);
   });
 
-  test.each([{ head: 1 }, { head: 9 }, { head: "drop" }, { bits: 12 }, { threads: -1 }])(
-    "options %j are refused",
-    async (options) => {
-      await expect(quantize(createModel(), options)).rejects.toThrow(InvalidArgumentError);
-    },
-  );
+  test.each([
+    { head: 1 },
+    { head: 9 },
+    { head: "drop" },
+    { bits: 12 },
+    { threads: -1 },
+    { groupSize: 24 },
+    { codec: "bcq", groupSize: 16 },
+    { codec: "bcq", mode: "exact" },
+  ])("options %j are refused", async (options) => {
+    await expect(quantize(createModel(), options)).rejects.toThrow(InvalidArgumentError);
+  });
+
+  test("an unknown codec names those that are known", async () => {
+    await expect(quantize(createModel(), { codec: "zip" })).rejects.toThrow(UnsupportedError);
+    await expect(quantize(createModel(), { codec: "zip" })).rejects.toThrow(/codebook.*bcq/);
+  });
 
   test("a directory that holds files is left alone unless overwriting is allowed", async () => {
     await quantize(createModel());

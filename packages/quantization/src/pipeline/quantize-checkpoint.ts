@@ -10,15 +10,15 @@ import {
   OutputFailedError,
   type Precision,
   type SensitivitySource,
-  UnsupportedError,
   type WaitOptions,
 } from "@stepdown/core";
 import { type LayerFacts, writeNestedModel } from "@stepdown/model-format";
-import type { RowSettings } from "../codebook/quantize-rows.js";
+import { resolveGroupSize } from "../binary/group-size.js";
 import { readLibraryVersion } from "../library-version.js";
+import type { BinaryCodedOptions } from "../linear/quantize-binary-coded.js";
 import type { CodebookOptions } from "../linear/quantize-linear.js";
-import { resolveSettings } from "../linear/resolve-settings.js";
 import { createRowPool } from "../pool/create-row-pool.js";
+import { type CodecSettings, metadataOf, resolveCodec } from "./codec-settings.js";
 import { floatTensorSources } from "./float-tensors.js";
 import { type LayerPlan, planLayers } from "./layer-plan.js";
 import { sha256 } from "./node-files.js";
@@ -27,14 +27,17 @@ import { quantizeLayers } from "./quantize-layers.js";
 import { textAssetFiles } from "./text-asset-files.js";
 import { inspectWorkDirectory, openWorkDirectory } from "./work-directory.js";
 
-/** Options of {@link quantizeCheckpoint}. */
-export interface QuantizeCheckpointOptions extends CodebookOptions, WaitOptions {
+/**
+ * Options of {@link quantizeCheckpoint}. `mode` and `seed` belong to the codec `codebook`, `groupSize` and `offset` to
+ * `bcq`.
+ */
+export interface QuantizeCheckpointOptions extends CodebookOptions, BinaryCodedOptions, WaitOptions {
   /** The float model. It is not disposed of here. */
   checkpoint: Checkpoint;
   /** Where the nested model goes; must not exist or be empty unless `overwrite`. `….partial` beside it is used meanwhile. */
   directory: string;
-  /** Default: `codebook`, the only one so far. */
-  codec?: "codebook";
+  /** How bits become weights: tables per row, or scales per group and plane. Default: `codebook`. */
+  codec?: "codebook" | "bcq";
   /** Embedding and output head: bits of their uniform code, 2 to 8, or `keep` for float numbers. Default: 8. */
   head?: "keep" | Precision;
   /** How much an error in each weight matters. Default: all the same. */
@@ -51,7 +54,7 @@ const MINIMUM_HEAD_BITS = 2;
 /** Quantizes a checkpoint; resolves when the directory is complete. */
 export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Promise<QuantizationReport> {
   const { checkpoint, sensitivity, signal, onProgress } = options;
-  const settings = resolveSettings(options);
+  const settings = resolveCodec(options);
   const head = resolveHead(options);
   signal?.throwIfAborted();
   const { resolve } = await import("node:path");
@@ -59,14 +62,19 @@ export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Pr
   const plan = planLayers(checkpoint, head !== "keep");
   const layers = plan.layers.map((layer) => ({ ...factsOf(layer, settings, head), source: layer.source }));
   const quantization = {
-    mode: settings.mode,
-    seed: settings.seed,
+    ...metadataOf(settings),
     head_bits: head,
     sensitivity: sensitivity === undefined ? null : { name: sensitivity.name, key: sensitivity.key },
     library: `@stepdown/quantization ${await readLibraryVersion()}`,
   };
   const { seedBits, bits } = settings;
-  const key = { codec: "codebook", seedBits, bits, ...quantization, source: await sourceIdentity(checkpoint, plan) };
+  const key = {
+    codec: settings.codec,
+    seedBits,
+    bits,
+    ...quantization,
+    source: await sourceIdentity(checkpoint, plan),
+  };
 
   const workPath = `${directory}.partial`;
   const state = await inspectWorkDirectory(workPath, key);
@@ -104,11 +112,8 @@ function wait(signal: AbortSignal | undefined): WaitOptions {
   return signal === undefined ? {} : { signal };
 }
 
-function resolveHead(options: QuantizeCheckpointOptions): "keep" | Precision {
-  const { codec = "codebook", head = 8 } = options;
-  if (codec !== "codebook") {
-    throw new UnsupportedError(`The codec is ${JSON.stringify(codec)}; this version writes "codebook" only.`);
-  }
+function resolveHead(options: Pick<QuantizeCheckpointOptions, "head">): "keep" | Precision {
+  const { head = 8 } = options;
   if (head !== "keep" && !(Number.isInteger(head) && head >= MINIMUM_HEAD_BITS && head <= 8)) {
     throw new InvalidArgumentError(
       `head is ${JSON.stringify(head)}; it has to be "keep" or an integer from ${MINIMUM_HEAD_BITS} to 8.`,
@@ -118,13 +123,18 @@ function resolveHead(options: QuantizeCheckpointOptions): "keep" | Precision {
 }
 
 function factsOf(
-  { name, codec, rows, columns }: LayerPlan["layers"][number],
-  { seedBits, bits }: RowSettings,
+  { name, kind, rows, columns }: LayerPlan["layers"][number],
+  settings: CodecSettings,
   head: "keep" | Precision,
 ): LayerFacts {
-  return codec === "uniform" && head !== "keep"
-    ? { name, codec, rows, columns, seedBits: 1, bits: head, followsPrecision: false }
-    : { name, codec, rows, columns, seedBits, bits, followsPrecision: true };
+  if (kind === "uniform" && head !== "keep") {
+    return { name, codec: "uniform", rows, columns, seedBits: 1, bits: head, followsPrecision: false };
+  }
+  const { codec, seedBits, bits } = settings;
+  const facts = { name, codec, rows, columns, seedBits, bits, followsPrecision: true };
+  return codec === "codebook"
+    ? facts
+    : { ...facts, groupSize: resolveGroupSize(columns, settings.groupSize, name), offsets: settings.offset };
 }
 
 /** What is known of the source without reading its weights; those are compared layer by layer. */

@@ -2,19 +2,13 @@
  * The layers of a plan, one after the other, into files of the work directory. Two are under way at a time, so that the
  * threads have work while one layer ends and the next is read; no more than those two are in memory.
  */
-import type {
-  Checkpoint,
-  CodebookWeight,
-  ProgressListener,
-  SensitivitySource,
-  UniformWeight,
-  WaitOptions,
-} from "@stepdown/core";
+import type { Checkpoint, NestedWeight, ProgressListener, SensitivitySource, WaitOptions } from "@stepdown/core";
 import type { LayerFacts, NestedLayerSource } from "@stepdown/model-format";
-import type { RowSettings } from "../codebook/quantize-rows.js";
+import { quantizeBinaryCoded } from "../linear/quantize-binary-coded.js";
 import { quantizeLinear } from "../linear/quantize-linear.js";
 import { quantizeUniform } from "../linear/quantize-uniform.js";
 import type { RowPool } from "../pool/row-pool.js";
+import type { CodecSettings } from "./codec-settings.js";
 import { openLayerFile, writeLayerFile } from "./layer-file.js";
 import { sha256 } from "./node-files.js";
 import type { WorkDirectory } from "./work-directory.js";
@@ -30,7 +24,7 @@ export interface LayerToQuantize extends LayerFacts {
 export interface LayerWork {
   readonly checkpoint: Checkpoint;
   readonly layers: readonly LayerToQuantize[];
-  readonly settings: RowSettings;
+  readonly settings: CodecSettings;
   readonly sensitivity: SensitivitySource | undefined;
   readonly pool: RowPool;
   readonly work: WorkDirectory;
@@ -101,21 +95,23 @@ async function quantizeLayer(
       reported = done;
     },
   };
-  const result: CodebookWeight | UniformWeight =
-    facts.codec === "uniform"
-      ? await quantizeUniform(weight, facts, facts.bits, options)
-      : await quantizeLinear(weight, facts, {
-          ...input.settings,
-          pool: input.pool,
-          ...sensitivityOption(await input.sensitivity?.read(name, { rows, columns }, wait)),
-          ...options,
-        });
+  const result = await quantizeWeight(input, weight, facts, options);
   await writeLayerFile(path, expected, result, input.signal);
   const written = await openLayerFile(path, expected);
   if (written === undefined) throw new Error(`${path} does not hold what was written to it; the disk may be failing.`);
   return { source: written, resumed: false };
 }
 
-function sensitivityOption<T>(sensitivity: T | undefined): { sensitivity?: T } {
-  return sensitivity === undefined ? {} : { sensitivity };
+async function quantizeWeight(
+  { settings, sensitivity, pool }: LayerWork,
+  weight: Float32Array,
+  facts: LayerFacts,
+  options: WaitOptions & { name: string },
+): Promise<NestedWeight> {
+  if (facts.codec === "uniform") return quantizeUniform(weight, facts, facts.bits, options);
+  const values = await sensitivity?.read(facts.name, { rows: facts.rows, columns: facts.columns }, options);
+  const all = { ...options, pool, ...(values === undefined ? {} : { sensitivity: values }) };
+  if (settings.codec === "codebook") return quantizeLinear(weight, facts, { ...settings, ...all });
+  const groupSize = facts.groupSize === undefined ? {} : { groupSize: facts.groupSize };
+  return quantizeBinaryCoded(weight, facts, { ...settings, ...groupSize, ...all });
 }

@@ -182,6 +182,24 @@ test("unfinished work of other options is thrown away, with a note", async () =>
   expect(await hashes(directory)).toEqual(undisturbed);
 });
 
+test("binary-coded work is taken up by the same codec and groups only", async () => {
+  const bcq = { codec: "bcq" };
+  await run(join(folder, "bcq"), bcq);
+  const expected = await hashes(join(folder, "bcq"));
+  const directory = join(folder, "bcq-stopped");
+  await expect(stopBeforeWriting(directory, { ...bcq, threads: 2 })).rejects.toThrow();
+  const report = await run(directory, bcq);
+  expect(report.resumedLayers).toBe(layerCount);
+  expect(await hashes(directory)).toEqual(expected);
+  expect(await leftovers(directory)).toEqual([]);
+  const others = [{}, { ...bcq, groupSize: 32 }, { ...bcq, offset: true }];
+  for (const [i, other] of others.entries()) {
+    const changed = join(folder, `bcq-${i}`);
+    await expect(stopBeforeWriting(changed, bcq)).rejects.toThrow();
+    expect((await run(changed, other)).resumedLayers).toBe(0);
+  }
+});
+
 function stopBeforeWriting(directory: string, options: object = {}): ReturnType<typeof run> {
   const controller = new AbortController();
   const onProgress = ({ phase }: Progress): void => {

@@ -1,5 +1,4 @@
-import type { PackedRows } from "../codebook/pack-rows.js";
-import type { RowRange } from "../codebook/quantize-rows.js";
+import type { RowCodec, RowWork } from "./row-work.js";
 
 /**
  * Somewhere to quantize ranges of rows: worker threads, or the calling thread. Which one, and how many, changes the time
@@ -11,5 +10,5 @@ export interface RowPool extends AsyncDisposable {
   /** Why there are no worker threads although they were asked for. */
   readonly fallbackReason?: string;
   /** Quantizes a range. The range's arrays must own their whole buffers: these are handed over and unusable afterwards. */
-  quantize(range: RowRange): Promise<PackedRows>;
+  quantize<C extends RowCodec>(codec: C, range: RowWork[C]["range"]): Promise<RowWork[C]["rows"]>;
 }

@@ -4,14 +4,13 @@
  * Every worker has one range at a time; further ones wait in a queue on this side, where stopping the pool reaches them.
  */
 import { OutOfMemoryError } from "@stepdown/core";
-import type { PackedRows } from "../codebook/pack-rows.js";
-import type { RowRange } from "../codebook/quantize-rows.js";
 import type { RowPool } from "./row-pool.js";
+import type { RowCodec, RowTask, RowWork } from "./row-work.js";
 import type { WorkerReply, WorkerRequest } from "./worker-messages.js";
 
 interface Job {
-  readonly range: RowRange;
-  readonly resolve: (rows: PackedRows) => void;
+  readonly task: RowTask;
+  readonly resolve: (rows: RowWork[RowCodec]["rows"]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -37,9 +36,9 @@ export async function createWorkerPool(threads?: number): Promise<RowPool> {
       const job = queue.shift();
       if (job === undefined) return;
       slot.job = job;
-      const { weight, sensitivity } = job.range;
+      const { weight, sensitivity } = job.task.range;
       const buffers = (sensitivity === undefined ? [weight] : [weight, sensitivity]).map(({ buffer }) => buffer);
-      slot.worker.postMessage({ id: nextId++, range: job.range } satisfies WorkerRequest, buffers as ArrayBuffer[]);
+      slot.worker.postMessage({ id: nextId++, task: job.task } satisfies WorkerRequest, buffers as ArrayBuffer[]);
     }
   };
 
@@ -88,10 +87,11 @@ export async function createWorkerPool(threads?: number): Promise<RowPool> {
   }
   return {
     threads: count,
-    quantize: (range) =>
-      new Promise<PackedRows>((resolve, reject) => {
+    quantize: <C extends RowCodec>(codec: C, range: RowWork[C]["range"]) =>
+      new Promise<RowWork[C]["rows"]>((resolve, reject) => {
         if (failure !== undefined) return reject(failure);
-        queue.push({ range, resolve, reject });
+        // The codec of the result is that of the task.
+        queue.push({ task: { codec, range } as RowTask, resolve: resolve as Job["resolve"], reject });
         dispatch();
       }),
     [Symbol.asyncDispose]: dispose,

@@ -1,0 +1,41 @@
+/**
+ * The codec of a model's nested layers with everything that decides its result.
+ */
+import { InvalidArgumentError, UnsupportedError } from "@stepdown/core";
+import type { BinarySettings } from "../binary/quantize-binary-rows.js";
+import type { RowSettings } from "../codebook/quantize-rows.js";
+import type { BinaryCodedOptions } from "../linear/quantize-binary-coded.js";
+import type { CodebookOptions } from "../linear/quantize-linear.js";
+import { resolvePrecisions, resolveSettings } from "../linear/resolve-settings.js";
+
+/** Settings of either codec; `groupSize` as asked for, absent where every layer chooses. */
+export type CodecSettings =
+  | ({ readonly codec: "codebook" } & RowSettings)
+  | ({ readonly codec: "bcq"; readonly groupSize?: number } & BinarySettings);
+
+/** Options that belong to one codec only. */
+const OWN_OPTIONS = { codebook: ["mode", "seed"], bcq: ["groupSize", "offset"] } as const;
+
+/** Fills in defaults; refuses unknown codecs and options of the other codec. */
+export function resolveCodec(
+  options: CodebookOptions & BinaryCodedOptions & { codec?: CodecSettings["codec"] },
+): CodecSettings {
+  const { codec = "codebook", groupSize, offset = false } = options;
+  if (codec !== "codebook" && codec !== "bcq") {
+    throw new UnsupportedError(`The codec is ${JSON.stringify(codec)}; known codecs are "codebook" and "bcq".`);
+  }
+  const other = codec === "codebook" ? "bcq" : "codebook";
+  const foreign = OWN_OPTIONS[other].find((name) => options[name] !== undefined);
+  if (foreign !== undefined) {
+    throw new InvalidArgumentError(`${foreign} is an option of the codec ${other}; leave it out or choose that codec.`);
+  }
+  if (codec === "codebook") return { codec, ...resolveSettings(options) };
+  return { codec, ...resolvePrecisions(options), offset, ...(groupSize === undefined ? {} : { groupSize }) };
+}
+
+/** What the model's `quantization_config` says of the settings, apart from codec and bits. */
+export function metadataOf(settings: CodecSettings): Record<string, unknown> {
+  return settings.codec === "codebook"
+    ? { mode: settings.mode, seed: settings.seed }
+    : { effort: "quick", group_size: settings.groupSize ?? null, offsets: settings.offset };
+}
