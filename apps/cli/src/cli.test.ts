@@ -24,6 +24,61 @@ async function json(args: readonly string[]) {
   return JSON.parse(run.stdout);
 }
 
+describe("stepdown quantize", () => {
+  it("weighs errors by activations on a calibration text, in both codecs, and records it", async () => {
+    const text = join(folder, "calibration.txt");
+    await writeFile(
+      text,
+      "Once upon a time there was a small dog. He liked to play in the park with his friends. ".repeat(20),
+    );
+    for (const codec of ["codebook", "bcq"]) {
+      const shards: unknown[] = [];
+      for (const calibration of [[], ["--calibration", text, "--calibration-tokens", "128"]]) {
+        const out = join(folder, `${codec}-${calibration.length}`);
+        const run = await stepdown([
+          "quantize",
+          embeddedModelPath,
+          "--out",
+          out,
+          "--codec",
+          codec,
+          "--bits",
+          "3",
+          ...calibration,
+        ]);
+        expect(run).toMatchObject({ exitCode: 0 });
+        const { quantization_config } = JSON.parse(await readFile(join(out, "config.json"), "utf8"));
+        expect(quantization_config.codec).toBe(codec);
+        expect(quantization_config.sensitivity?.name).toBe(calibration.length === 0 ? undefined : "second-moments");
+        shards.push(JSON.parse(await readFile(join(out, "model.safetensors.index.json"), "utf8")).metadata.shards);
+        const said = await json([
+          "generate",
+          "--model",
+          out,
+          "--prompt",
+          "Once upon a time",
+          "--schedule",
+          "3,2@2",
+          "--max-new-tokens",
+          "5",
+        ]);
+        expect(said.tokens).toHaveLength(5);
+      }
+      expect(shards[1]).not.toEqual(shards[0]);
+    }
+  });
+
+  it("refuses a calibration text that is too short before any work", async () => {
+    const text = join(folder, "short.txt");
+    await writeFile(text, "Too short.");
+    const out = join(folder, "never-made");
+    const run = await stepdown(["quantize", embeddedModelPath, "--out", out, "--calibration", text]);
+    expect(run.exitCode).toBe(2);
+    expect(run.stderr).toMatch(/short\.txt has \d+ tokens/);
+    expect((await readdir(folder)).filter((name) => name.startsWith("never-made"))).toEqual([]);
+  });
+});
+
 describe("stepdown generate", () => {
   it("writes the documented JSON and follows the schedule step by step", async () => {
     const result = await json([

@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { InvalidArgumentError, type SensitivitySource } from "@stepdown/core";
 import { openCheckpoint } from "@stepdown/model-format";
 import { quantizeCheckpoint } from "@stepdown/quantization";
 import { collectSecondMoments, createSecondMomentSensitivity } from "@stepdown/runtime";
+import { createTokenizer } from "@stepdown/tokenization";
 import { InvalidArgumentError as BadUse, type Command, Option } from "commander";
 import type { CommandContext } from "../command-context.js";
 import { loadModel } from "../load-model.js";
@@ -28,6 +30,9 @@ interface QuantizeOptions {
   readonly overwrite?: boolean;
   readonly json?: boolean;
 }
+
+const NOT_CALIBRATED =
+  "Not calibrated: at 3 bits and fewer the model gains much from --calibration TEXTFILE (any text of the kind it will see).\n";
 
 /** `stepdown quantize`: float checkpoint to nested model. */
 export function addQuantizeCommand(program: Command, context: CommandContext): void {
@@ -111,7 +116,7 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
       const schedule = lower < options.bits ? `${options.bits},${lower}@32` : `${options.bits}`;
       context.print(
         `wrote ${options.out}: ${formatCount(result.weights)} nested weights in ${result.layers} layers${resumed}\n\n${table}\n\n` +
-          `Try: stepdown generate --model ${options.out} --prompt "…" --schedule ${schedule}\n`,
+          `${options.calibration === undefined ? NOT_CALIBRATED : ""}Try: stepdown generate --model ${options.out} --prompt "…" --schedule ${schedule}\n`,
       );
     } finally {
       display.finish();
@@ -119,15 +124,18 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
   });
 }
 
-/** Second moments of the activations on the first samples of the calibration text. */
+/**
+ * Second moments of the activations on the first samples of the calibration text. The tokens are cut and hashed at once,
+ * so that a bad text fails early and a finished run is recognised; the model runs over them when the first layer asks.
+ */
 async function calibrate(
   source: string,
   options: QuantizeOptions,
   context: CommandContext,
 ): Promise<SensitivitySource> {
   const text = await readTextFile(options.calibration as string);
-  await using loaded = await loadModel(source, context);
-  const ids = loaded.tokenizer.encode(text);
+  await using checkpoint = await openCheckpoint(source, { signal: context.signal });
+  const ids = createTokenizer(await checkpoint.readTextAssets()).encode(text);
   const length = options.calibrationTokens;
   const samples = Math.min(options.calibrationSamples, Math.floor(ids.length / length));
   if (samples === 0) {
@@ -136,15 +144,30 @@ async function calibrate(
     );
   }
   const chunks = Array.from({ length: samples }, (_, index) => ids.slice(index * length, (index + 1) * length));
+  const key = createHash("sha256").update(JSON.stringify(chunks)).digest("hex");
+  let moments: Promise<SensitivitySource> | undefined;
+  return {
+    name: "second-moments",
+    key,
+    async read(name, shape, wait) {
+      moments ??= measureMoments(source, chunks, key, context);
+      return await (await moments).read(name, shape, wait);
+    },
+  };
+}
+
+async function measureMoments(
+  source: string,
+  chunks: readonly (readonly number[])[],
+  key: string,
+  context: CommandContext,
+): Promise<SensitivitySource> {
+  await using loaded = await loadModel(source, context);
   const display = context.startProgress();
   try {
-    const moments = await collectSecondMoments({
-      model: loaded.model,
-      chunks,
-      signal: context.signal,
-      onProgress: display.onProgress,
-    });
-    return await createSecondMomentSensitivity(moments);
+    const { signal } = context;
+    const moments = await collectSecondMoments({ model: loaded.model, chunks, signal, onProgress: display.onProgress });
+    return await createSecondMomentSensitivity(moments, { key });
   } finally {
     display.finish();
   }
