@@ -99,8 +99,9 @@ for (const p of published) {
         "esm-only",
         "--format",
         "ascii",
+        // Bytes beside the scripts (./kernels.wasm) have no types to resolve.
         "--exclude-entrypoints",
-        "kernels.wasm",
+        ...Object.keys(p.manifest.exports).filter((entry) => entry.endsWith(".wasm")),
       ]);
     });
     check(`${p.name}: size`, () => {
