@@ -6,11 +6,16 @@ import type { WaitOptions } from "./progress.js";
  *
  * `columns`: one value per input feature, `[columns]`, shared by all rows (second moments of the activations).
  * `weights`: one value per weight, row-major `[rows][columns]` (diagonal Fisher: sums of squared gradients).
- * Values are finite and not negative; only ratios within a row matter.
+ * `moments`: the whole matrix of second moments Σ s_t x_t x_tᵀ of the inputs x, `[columns][columns]`, symmetric, for error
+ * feedback (GPTQ, arXiv 2210.17323); s_t weighs tokens: 1, or the mean squared gradient of the layer's outputs ("guided").
+ * A quantizer that knows no feedback uses its diagonal as `columns`.
+ * Values are finite, those of `columns`, `weights` and a diagonal not negative; only ratios within a row matter, of
+ * `moments` within the matrix.
  */
 export type Sensitivity =
   | { readonly kind: "columns"; readonly values: Float32Array }
-  | { readonly kind: "weights"; readonly values: Float32Array };
+  | { readonly kind: "weights"; readonly values: Float32Array }
+  | { readonly kind: "moments"; readonly values: Float32Array };
 
 /** Supplies sensitivities to a quantizer, layer by layer. */
 export interface SensitivitySource {
