@@ -135,6 +135,7 @@ function formatFit({ fit, storage, rows, summary }: ComparedFit): string {
     [
       `bandwidth  ${formatRateOf(fit.bandwidth, "B/s")}`,
       `look-ups   ${formatRateOf(fit.lookUps, "plane weights/s")}`,
+      ...(fit.attention.evidence === "none" ? [] : [`attention  ${formatRateOf(fit.attention, "MAC/s")}`]),
       `overhead   ${formatSi(fit.overheadSeconds, "s")} per step`,
     ].join("\n"),
     formatTable(

@@ -46,6 +46,8 @@ export interface ComparedFit {
 export interface FitSummary {
   readonly bandwidth: FittedRate;
   readonly lookUps: FittedRate;
+  /** Multiply-accumulates per second; `none` where all rows have one context. */
+  readonly attention: FittedRate;
   readonly overheadSeconds: number;
   readonly fittedBits: readonly number[];
   readonly heldOutBits: readonly number[];
@@ -158,6 +160,7 @@ function summaryOf(fit: HardwareFit, rows: readonly ComparedRow[]): FitSummary {
   return {
     bandwidth: fit.bandwidth,
     lookUps: fit.lookUps,
+    attention: fit.attention,
     overheadSeconds: fit.overheadSeconds,
     fittedBits: bitsOf(rows, false),
     heldOutBits: bitsOf(rows, true),

@@ -31,40 +31,46 @@ export interface MeasuredStorage {
   readonly keyValueBits: number;
 }
 
-/** What a step moves and looks up. */
-export interface StepVolume {
+/** What one operator moves and computes, all its blocks together. */
+export interface OperatorVolume {
   readonly bytes: number;
+  /** Weights × planes; 0 where there are none. */
   readonly planeWeights: number;
+  /** Multiply-accumulates of attention and of weights without planes; 0 elsewhere. */
+  readonly denseMacs: number;
 }
 
-/** Charges for measured machines: all traffic, perfect overlap, arithmetic of planes; a machine's other costs are its overhead. */
+/** Seconds per unit of each kind of work; 0 for what is free. */
+export interface UnitSeconds {
+  readonly overhead: number;
+  readonly perByte: number;
+  readonly perPlaneWeight: number;
+  readonly perDenseMac: number;
+}
+
+/**
+ * Charges for measured machines: all traffic, one operator after the other, each as long as its memory or its arithmetic
+ * takes; a machine's other costs are its overhead.
+ */
 export const MEASURED_PROFILE: CostProfile = {
   ...PHYSICAL_PROFILE,
   name: "measured",
-  overlap: "perfect",
+  overlap: "layer",
   pipelineFill: false,
   specialFunctions: false,
 };
 
-/** A machine with given rates, in the form that measurements determine. */
-export function measuredHardware(
-  name: string,
-  storage: MeasuredStorage,
-  rates: {
-    readonly bandwidthBytesPerSecond: number;
-    readonly planeWeightsPerSecond: number;
-    readonly stepOverheadSeconds: number;
-  },
-): HardwareDescription {
+/** A machine with given unit times, in the form that measurements determine. */
+export function measuredHardware(name: string, storage: MeasuredStorage, unit: UnitSeconds): HardwareDescription {
   return createHardware({
     name,
     compute: {
       kind: "bit-serial",
-      planeWeightsPerSecond: rates.planeWeightsPerSecond,
-      denseMacsPerSecond: Number.POSITIVE_INFINITY,
+      planeWeightsPerSecond: 1 / unit.perPlaneWeight,
+      denseMacsPerSecond: 1 / unit.perDenseMac,
     },
-    bandwidthBytesPerSecond: rates.bandwidthBytesPerSecond,
-    stepOverheadSeconds: rates.stepOverheadSeconds,
+    bandwidthBytesPerSecond: 1 / unit.perByte,
+    stepOverheadSeconds: unit.overhead,
     headBits: storage.headBits,
     keyValueBits: storage.keyValueBits,
     weightBufferBytes: Number.POSITIVE_INFINITY,
@@ -73,12 +79,11 @@ export function measuredHardware(
   });
 }
 
-/** Counts what a step moves and looks up; the same count that pricing uses. */
-export function volumeOf(step: DecodeStepDescription, storage: MeasuredStorage): StepVolume {
-  const limitless = { bandwidthBytesPerSecond: 1, planeWeightsPerSecond: 1, stepOverheadSeconds: 0 };
+/** Counts what a step's operators move and compute; the same count that pricing uses. */
+export function volumesOf(step: DecodeStepDescription, storage: MeasuredStorage): readonly OperatorVolume[] {
   const works = forwardWork(
     checkForward({
-      hardware: measuredHardware("volume", storage, limitless),
+      hardware: measuredHardware("volume", storage, { overhead: 0, perByte: 1, perPlaneWeight: 1, perDenseMac: 1 }),
       profile: MEASURED_PROFILE,
       codec: storage.codec,
       model: step.model,
@@ -87,13 +92,20 @@ export function volumeOf(step: DecodeStepDescription, storage: MeasuredStorage):
       batch: step.batch ?? 1,
     }),
   );
-  let bytes = 0;
-  let planeWeights = 0;
-  for (const work of works) {
-    bytes += work.blocks * totalBytes(work.traffic);
-    planeWeights += work.blocks * work.planeWeights;
-  }
-  return { bytes, planeWeights };
+  return works.map(({ blocks, traffic, planeWeights, macs }) => ({
+    bytes: blocks * totalBytes(traffic),
+    planeWeights: blocks * planeWeights,
+    denseMacs: planeWeights > 0 ? 0 : blocks * macs,
+  }));
+}
+
+/** `overhead + Σ max(memory time, arithmetic time)` over a step's operators. */
+export function secondsOf(volumes: readonly OperatorVolume[], unit: UnitSeconds): number {
+  return volumes.reduce(
+    (total, { bytes, planeWeights, denseMacs }) =>
+      total + Math.max(unit.perByte * bytes, unit.perPlaneWeight * planeWeights, unit.perDenseMac * denseMacs),
+    unit.overhead,
+  );
 }
 
 /** Checks a measurement's own value; its step is checked where it is counted. */

@@ -14,15 +14,26 @@ const options = { codec, headBits: 16, keyValueBits: 32 } as const;
 interface Rates {
   readonly bandwidthBytesPerSecond: number;
   readonly planeWeightsPerSecond: number;
+  readonly denseMacsPerSecond: number;
   readonly stepOverheadSeconds: number;
 }
 
 const models: readonly ModelShape[] = [SMOLLM2_135M, SMOLLM2_360M, SMOLLM2_1_7B, TINYLLAMA_1_1B];
-const rates: Rates = { bandwidthBytesPerSecond: 20e9, planeWeightsPerSecond: 100e9, stepOverheadSeconds: 0.3e-3 };
+const rates: Rates = {
+  bandwidthBytesPerSecond: 20e9,
+  planeWeightsPerSecond: 100e9,
+  denseMacsPerSecond: 25e9,
+  stepOverheadSeconds: 0.3e-3,
+};
 
 /** Times of a made-up machine; `noise(i)` multiplies the i-th. */
 function measure(machine: Rates, noise: (index: number) => number = () => 1): DecodeMeasurement[] {
-  const hardware = measuredHardware("truth", storage, machine);
+  const hardware = measuredHardware("truth", storage, {
+    overhead: machine.stepOverheadSeconds,
+    perByte: 1 / machine.bandwidthBytesPerSecond,
+    perPlaneWeight: 1 / machine.planeWeightsPerSecond,
+    perDenseMac: 1 / machine.denseMacsPerSecond,
+  });
   const steps = models.flatMap((model) =>
     [2, 3, 4, 6, 8].flatMap((precision) => [0, 1500].map((contextTokens) => ({ model, precision, contextTokens }))),
   );
@@ -41,8 +52,11 @@ describe("a machine fitted to exact times", () => {
     );
     expect(fit.bandwidth.perSecond / rates.bandwidthBytesPerSecond).toBeCloseTo(1, 6);
     expect(fit.lookUps.perSecond / rates.planeWeightsPerSecond).toBeCloseTo(1, 6);
+    expect(fit.attention.perSecond / rates.denseMacsPerSecond).toBeCloseTo(1, 6);
     expect(fit.overheadSeconds).toBeCloseTo(rates.stepOverheadSeconds, 9);
-    expect([fit.bandwidth.evidence, fit.lookUps.evidence]).toEqual(["fitted", "fitted"]);
+    expect([fit.bandwidth, fit.lookUps, fit.attention].map(({ evidence }) => evidence)).toEqual(
+      Array(3).fill("fitted"),
+    );
     for (const held of all.filter((_, index) => index % 3 === 0))
       expect(predictMilliseconds(fit, held) / held.milliseconds).toBeCloseTo(1, 6);
   });
@@ -71,12 +85,14 @@ describe("a machine fitted to noisy times", () => {
       fc.property(
         fc.double({ min: 2e9, max: 200e9, noNaN: true }),
         fc.double({ min: 2, max: 12, noNaN: true }),
+        fc.double({ min: 0.1, max: 4, noNaN: true }),
         fc.double({ min: 0, max: 1e-3, noNaN: true }),
         fc.array(fc.double({ min: 0.95, max: 1.05, noNaN: true }), { minLength: 40, maxLength: 40 }),
-        (bandwidthBytesPerSecond, lookUpsPerByte, stepOverheadSeconds, noise) => {
+        (bandwidthBytesPerSecond, lookUpsPerByte, bytesPerMac, stepOverheadSeconds, noise) => {
           const machine = {
             bandwidthBytesPerSecond,
             planeWeightsPerSecond: bandwidthBytesPerSecond * lookUpsPerByte,
+            denseMacsPerSecond: bandwidthBytesPerSecond / bytesPerMac,
             stepOverheadSeconds,
           };
           const exact = measure(machine);
@@ -130,6 +146,46 @@ describe("this project's own kernel measurements", () => {
   });
   it("cannot tell memory from look-ups, and the fit says so", () => {
     expect(fitHardware(all, kernels).notes.join(" ")).toMatch(/equally well/);
+  });
+});
+
+/**
+ * This project's runtime on a 2-core AMD EPYC machine, one thread, Node 20, binary-coded weights (`stepdown bench decode
+ * --shape 135m|1.1b --codec bcq --context N`, docs/npu-model.md).
+ */
+const RUNTIME_STEPS = [
+  {
+    model: SMOLLM2_135M,
+    contextTokens: 128,
+    milliseconds: { 2: 8.11, 3: 9.35, 4: 10.57, 5: 12.11, 6: 13.57, 7: 15.29, 8: 16.76 },
+  },
+  { model: SMOLLM2_135M, contextTokens: 512, milliseconds: { 2: 10.79, 4: 13.34, 6: 16.4, 8: 19.65 } },
+  {
+    model: TINYLLAMA_1_1B,
+    contextTokens: 128,
+    milliseconds: { 2: 35.37, 3: 46.0, 4: 58.47, 5: 70.45, 6: 80.13, 7: 94.15, 8: 119.06 },
+  },
+  { model: TINYLLAMA_1_1B, contextTokens: 512, milliseconds: { 2: 39.38, 4: 62.58, 6: 85.03, 8: 116.34 } },
+] as const;
+
+describe("this project's runtime", () => {
+  const all = RUNTIME_STEPS.flatMap(({ model, contextTokens, milliseconds }) =>
+    Object.entries(milliseconds).map(
+      ([bits, value]): DecodeMeasurement => ({ model, contextTokens, precision: Number(bits), milliseconds: value }),
+    ),
+  );
+  const runtime = { codec: { codec: "bcq", groupSize: 64, scaleBits: 8 }, headBits: 8, keyValueBits: 32 } as const;
+  const errors = (known: (step: DecodeMeasurement) => boolean): number[] => {
+    const fit = fitHardware(all.filter(known), runtime);
+    return all.map((step) => Math.abs(predictMilliseconds(fit, step) / step.milliseconds - 1));
+  };
+
+  it("is described within 15 % at 2 to 8 bits, two models and two contexts", () => {
+    expect(Math.max(...errors(() => true))).toBeLessThan(0.15);
+  });
+  it("is predicted within 15 % at precisions that were held out", () => {
+    for (const held of [3, 4, 6]) expect(Math.max(...errors((step) => step.precision !== held))).toBeLessThan(0.15);
+    expect(Math.max(...errors((step) => [2, 8].includes(step.precision as number)))).toBeLessThan(0.15);
   });
 });
 

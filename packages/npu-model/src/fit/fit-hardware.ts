@@ -11,10 +11,9 @@ import {
   MEASURED_PROFILE,
   type MeasuredStorage,
   measuredHardware,
-  type StepVolume,
-  volumeOf,
+  volumesOf,
 } from "./decode-measurement.js";
-import { solveNonNegative } from "./least-squares.js";
+import { type LimitSearch, type Sample, searchLimits } from "./limit-search.js";
 
 /** How the measured runtime stores things, and how strict the fit is. */
 export interface FitOptions {
@@ -54,6 +53,8 @@ export interface HardwareFit {
   readonly bandwidth: FittedRate;
   /** Weights × planes per second. */
   readonly lookUps: FittedRate;
+  /** Multiply-accumulates of attention per second. */
+  readonly attention: FittedRate;
   readonly overheadSeconds: number;
   readonly residuals: readonly FitResidual[];
   /** Root mean square of the relative errors. */
@@ -62,7 +63,7 @@ export interface HardwareFit {
   readonly notes: readonly string[];
 }
 
-/** Fewest measurements: there are three unknowns. */
+/** Fewest measurements: there are three unknowns, and a fourth where contexts differ. */
 export const MINIMUM_MEASUREMENTS = 3;
 
 /** Most measurements; the search is quadratic in them. */
@@ -78,9 +79,10 @@ const ROUNDING = 1e-12;
 const EQUALLY_GOOD = 1.1;
 
 /**
- * Fits `t = overhead + max(bytes / bandwidth, planes·weights / look-ups)` to measured decode steps, minimising squared
- * relative errors. Which side limits a step depends only on its ratio of look-ups to bytes, so all splits of the
- * measurements by that ratio are tried and each is a linear problem: no starting point, the same result every time.
+ * Fits `t = overhead + Σ max(bytes / bandwidth, planes·weights / look-ups)` over the operators of measured decode steps,
+ * minimising squared relative errors; attention takes the longer of its bytes and its multiply-accumulates, whose rate is
+ * found where contexts differ. Which side limits an operator depends only on its ratio of look-ups to bytes, so all
+ * thresholds of that ratio are tried and each is a linear problem: no starting point, the same result every time.
  *
  * Throws `InvalidArgumentError` when there are too few measurements, when they do not differ in what they move, or when
  * no such machine explains them.
@@ -93,9 +95,9 @@ export function fitHardware(measurements: readonly DecodeMeasurement[], options:
   };
   const tolerance = checkFinitePositive("maximumRelativeError", options.maximumRelativeError ?? DEFAULT_MAXIMUM_ERROR);
   const samples = takeSamples(measurements, storage);
-  const split = searchSplits(samples);
-  const { bestFit } = split;
-  const hardware = measuredHardware(options.name ?? "fitted", storage, bestFit);
+  const search = searchLimits(samples);
+  const { unit } = search.best;
+  const hardware = measuredHardware(options.name ?? "fitted", storage, unit);
   const residuals = samples.map(({ measurement, seconds }): FitResidual => {
     const predicted = predict(hardware, storage.codec, measurement);
     return {
@@ -111,13 +113,14 @@ export function fitHardware(measurements: readonly DecodeMeasurement[], options:
     throw new InvalidArgumentError(
       `The measurements contradict each other: the best machine misses ${describe(worst.measurement)} by ${(worst.relativeError * 100).toFixed(0)} % (measured ${worst.measurement.milliseconds} ms, fitted ${worst.predictedMilliseconds.toPrecision(4)} ms; allowed ${tolerance * 100} %). Measure again on an idle machine, leave that one out, or check codec and headBits.`,
     );
-  const notes = notesOn(samples, split);
+  const notes = notesOn(samples, search);
   return {
     hardware,
     codec: storage.codec,
-    bandwidth: { perSecond: bestFit.bandwidthBytesPerSecond, evidence: bestFit.memoryEvidence },
-    lookUps: { perSecond: bestFit.planeWeightsPerSecond, evidence: bestFit.lookUpEvidence },
-    overheadSeconds: bestFit.stepOverheadSeconds,
+    bandwidth: { perSecond: 1 / unit.perByte, evidence: search.best.memoryEvidence },
+    lookUps: { perSecond: 1 / unit.perPlaneWeight, evidence: search.best.lookUpEvidence },
+    attention: { perSecond: 1 / unit.perDenseMac, evidence: unit.perDenseMac > 0 ? "fitted" : "none" },
+    overheadSeconds: unit.overhead,
     residuals,
     rootMeanSquareError: Math.sqrt(residuals.reduce((sum, r) => sum + r.relativeError ** 2, 0) / residuals.length),
     notes,
@@ -130,19 +133,23 @@ export function predictMilliseconds(fit: Pick<HardwareFit, "hardware" | "codec">
 }
 
 /** What the measurements leave open. */
-function notesOn(samples: readonly Sample[], split: SplitSearch): string[] {
-  const { bestFit, memoryOnlyError, lookUpOnlyError } = split;
+function notesOn(samples: readonly Sample[], search: LimitSearch): string[] {
+  const { best, memoryOnlyError, lookUpOnlyError } = search;
   const notes: string[] = [];
-  if (bestFit.memoryEvidence === "at-least")
+  if (best.memoryEvidence === "at-least")
     notes.push("No measurement is limited by memory; the bandwidth is the lowest that does not contradict them.");
-  if (bestFit.lookUpEvidence === "at-least")
+  if (best.lookUpEvidence === "at-least")
     notes.push("No measurement is limited by look-ups; their rate is the lowest that does not contradict them.");
-  if (bestFit.lookUpEvidence === "none")
+  if (best.lookUpEvidence === "none")
     notes.push("No measurement reads bit planes; nothing is known of look-ups, which are taken as free.");
-  const tied = EQUALLY_GOOD * bestFit.squaredError + samples.length * ROUNDING;
-  if (bestFit.lookUpEvidence !== "none" && Math.max(memoryOnlyError, lookUpOnlyError) <= tied)
+  const tied = EQUALLY_GOOD * best.squaredError + samples.length * ROUNDING;
+  if (best.lookUpEvidence !== "none" && Math.max(memoryOnlyError, lookUpOnlyError) <= tied)
     notes.push(
-      "Memory and look-ups explain these measurements equally well. Measurements at several contexts, or of a float model, would tell them apart.",
+      "Memory and look-ups explain these measurements equally well. Measurements of a float model would tell them apart.",
+    );
+  if (!search.severalContexts)
+    notes.push(
+      "All measurements have the same context: attention is part of the overhead, and other contexts are guesses.",
     );
   if (new Set(samples.map((sample) => sample.measurement.model.name)).size === 1)
     notes.push(
@@ -163,11 +170,6 @@ function predict(hardware: HardwareDescription, codec: CodecDescription, step: D
   }).seconds;
 }
 
-interface Sample extends StepVolume {
-  readonly measurement: DecodeMeasurement;
-  readonly seconds: number;
-}
-
 function takeSamples(measurements: readonly DecodeMeasurement[], storage: MeasuredStorage): readonly Sample[] {
   if (!Array.isArray(measurements)) refuse("measurements", measurements, "a list of measured decode steps");
   if (measurements.length < MINIMUM_MEASUREMENTS || measurements.length > MAXIMUM_MEASUREMENTS)
@@ -176,84 +178,14 @@ function takeSamples(measurements: readonly DecodeMeasurement[], storage: Measur
     );
   const samples = measurements.map((measurement, index): Sample => {
     checkMilliseconds(index, measurement);
-    return { measurement, seconds: measurement.milliseconds / 1e3, ...volumeOf(measurement, storage) };
+    return { measurement, seconds: measurement.milliseconds / 1e3, operators: volumesOf(measurement, storage) };
   });
-  const bytes = samples.map((sample) => sample.bytes);
+  const bytes = samples.map(({ operators }) => operators.reduce((sum, operator) => sum + operator.bytes, 0));
   if (Math.max(...bytes) <= Math.min(...bytes) * (1 + 1e-6))
     throw new InvalidArgumentError(
       "All measurements move the same number of bytes, so overhead and bandwidth cannot be told apart. Measure at least two precisions or two models.",
     );
-  return samples.toSorted((one, other) => ratio(one) - ratio(other));
-}
-
-function ratio(sample: StepVolume): number {
-  return sample.planeWeights / sample.bytes;
-}
-
-interface SplitFit {
-  readonly stepOverheadSeconds: number;
-  readonly bandwidthBytesPerSecond: number;
-  readonly planeWeightsPerSecond: number;
-  readonly memoryEvidence: FittedRate["evidence"];
-  readonly lookUpEvidence: FittedRate["evidence"];
-  readonly squaredError: number;
-}
-
-interface SplitSearch {
-  readonly bestFit: SplitFit;
-  readonly memoryOnlyError: number;
-  readonly lookUpOnlyError: number;
-}
-
-/** The best split of samples sorted by look-ups per byte: memory limits the first `cut`, look-ups the others. */
-function searchSplits(samples: readonly Sample[]): SplitSearch {
-  const fits = Array.from({ length: samples.length + 1 }, (_, cut) => fitSplit(samples, samples.length - cut));
-  const found = fits.filter((fit) => fit !== undefined);
-  if (found.length === 0)
-    throw new InvalidArgumentError(
-      "The measurements contradict each other: time does not grow with the bytes moved or the planes looked up, so no bandwidth and no look-up rate explains them. Check that milliseconds belong to the models and precisions named.",
-    );
-  return {
-    bestFit: found.reduce((one, other) => (other.squaredError < one.squaredError * (1 - 1e-9) - 1e-15 ? other : one)),
-    memoryOnlyError: fits[0]?.squaredError ?? Number.POSITIVE_INFINITY,
-    lookUpOnlyError: fits.at(-1)?.squaredError ?? Number.POSITIVE_INFINITY,
-  };
-}
-
-function fitSplit(samples: readonly Sample[], cut: number): SplitFit | undefined {
-  // Unknowns: overhead, seconds per byte, seconds per look-up. Rows are divided by the measured time.
-  const rows = samples.map((sample, index) => [
-    1 / sample.seconds,
-    index < cut ? sample.bytes / sample.seconds : 0,
-    index < cut ? 0 : sample.planeWeights / sample.seconds,
-  ]);
-  const ones = samples.map(() => 1);
-  const solved = solveNonNegative(rows, ones, [true, cut > 0, cut < samples.length]);
-  if (solved === undefined) return undefined;
-  const [overhead, perByte, perLookUp] = solved.unknowns as [number, number, number];
-  if ((cut > 0 && perByte === 0) || (cut < samples.length && perLookUp === 0)) return undefined;
-  const limited = samples.map((sample, index) =>
-    index < cut ? perByte * sample.bytes : perLookUp * sample.planeWeights,
-  );
-  // A rate that limits nothing is at least what the measurements would need to notice it.
-  const atMost = (volume: (sample: Sample) => number): number =>
-    Math.min(...samples.map((sample, index) => (volume(sample) > 0 ? limited[index]! / volume(sample) : Infinity)));
-  const secondsPerByte = cut > 0 ? perByte : atMost((sample) => sample.bytes);
-  const secondsPerLookUp = cut < samples.length ? perLookUp : atMost((sample) => sample.planeWeights);
-  const used = samples.some((sample) => sample.planeWeights > 0);
-  const squaredError = samples.reduce((sum, sample) => {
-    const lookUps = used ? secondsPerLookUp * sample.planeWeights : 0;
-    const modelled = overhead + Math.max(secondsPerByte * sample.bytes, lookUps);
-    return sum + (modelled / sample.seconds - 1) ** 2;
-  }, 0);
-  return {
-    stepOverheadSeconds: overhead,
-    bandwidthBytesPerSecond: 1 / secondsPerByte,
-    planeWeightsPerSecond: used ? 1 / secondsPerLookUp : Infinity,
-    memoryEvidence: cut > 0 ? "fitted" : "at-least",
-    lookUpEvidence: cut < samples.length ? "fitted" : used ? "at-least" : "none",
-    squaredError,
-  };
+  return samples;
 }
 
 function describe(measurement: DecodeMeasurement): string {
