@@ -10,6 +10,7 @@ export * from "./gguf/config.js";
 export * from "./gguf/open-gguf.js";
 export * from "./gguf/types.js";
 export * from "./in-memory-checkpoint.js";
+export * from "./make-directory.js";
 export * from "./nested/dequantize-nested.js";
 export * from "./nested/layer-facts.js";
 export * from "./nested/layer-sources.js";

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Precision, type WaitOptions } from "@stepdown/core";
 import { createSha256 } from "../checksum.js";
 import type { JsonRecord } from "../json.js";
+import { makeDirectory } from "../make-directory.js";
 import { nodeBuiltin } from "../node-builtin.js";
 import { float32ToBfloat16 } from "../numbers/bfloat16.js";
 import { findNonFiniteFloat16, float32ToFloat16 } from "../numbers/float16.js";
@@ -57,7 +58,7 @@ export async function writeNestedModel(options: WriteNestedModelOptions): Promis
     ),
   );
   const total = layouts.reduce((sum, layout) => sum + layout.dataBytes, 0);
-  await attempt(target, () => fs.mkdir(dirname(target), { recursive: true }));
+  await attempt(target, () => makeDirectory(dirname(target)));
   const { randomUUID } = nodeBuiltin("node:crypto");
   const partial = `${target}.partial-${randomUUID().slice(0, 8)}`;
   await attempt(partial, () => fs.mkdir(partial));

@@ -5,6 +5,7 @@
  * key are thrown away. `assembling` appears when all layers are there and the output directory belongs to this run.
  */
 import { OutputFailedError } from "@stepdown/core";
+import { makeDirectory } from "@stepdown/model-format";
 import { readRange, TEMPORARY_SUFFIX, writeAtomically } from "./node-files.js";
 
 /** Marks a directory as ours, and its layout. */
@@ -62,11 +63,11 @@ export async function inspectWorkDirectory(path: string, key: object): Promise<W
 
 /** Opens or creates a work directory for `key`, throwing away what belongs to another. */
 export async function openWorkDirectory(path: string, key: object): Promise<WorkDirectory> {
-  const { mkdir, readdir, rm } = await import("node:fs/promises");
+  const { readdir, rm } = await import("node:fs/promises");
   const state = await inspectWorkDirectory(path, key);
   try {
     if (state.found === "other-key") await clear(path);
-    await mkdir(path, { recursive: true });
+    await makeDirectory(path);
     for (const name of await readdir(path)) {
       if (name.endsWith(TEMPORARY_SUFFIX)) await rm(`${path}/${name}`, { force: true });
     }
