@@ -118,5 +118,5 @@ function divergence(
     if (probability > 0) sum += probability * (logP - (variant[at]! - q.maximum - q.logSum));
   }
   // Rounding of float64 can leave −1e-17 where both are the same.
-  return sum > 0 ? sum : 0;
+  return Math.max(sum, 0);
 }
