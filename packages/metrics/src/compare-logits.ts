@@ -12,13 +12,6 @@ export interface TokenComparison {
   readonly sameTop: Uint8Array;
 }
 
-/** The softmax of one row of logits in three numbers: `ln p_i = x_i − maximum − logSum`. */
-interface RowSummary {
-  readonly top: number;
-  readonly maximum: number;
-  readonly logSum: number;
-}
-
 /**
  * Compares a variant's logits with those of a reference (the float model) on the same positions.
  *
@@ -44,12 +37,7 @@ export function compareLogits(
       throw new InvalidArgumentError(
         `Target ${target} at position ${position} is outside the vocabulary of ${vocabulary}.`,
       );
-    const p = summarizeRow(reference, from, vocabulary);
-    const q = summarizeRow(variant, from, vocabulary);
-    result.referenceLosses[position] = p.logSum + (p.maximum - reference[from + target]!);
-    result.losses[position] = q.logSum + (q.maximum - variant[from + target]!);
-    result.divergences[position] = divergence(reference, p, variant, q, from, vocabulary);
-    result.sameTop[position] = p.top === q.top ? 1 : 0;
+    compareRow(reference, variant, from, vocabulary, target, position, result);
   }
   return result;
 }
@@ -77,46 +65,58 @@ export function klDivergence(reference: Float32Array, variant: Float32Array): nu
   return compareLogits(reference, variant, [0]).divergences[0]!;
 }
 
-/** The largest term of the sum is 1 and goes through log1p, so that probabilities near 1 keep their digits. */
-function summarizeRow(logits: Float32Array, from: number, vocabulary: number): RowSummary {
-  const end = from + vocabulary;
-  let largest = from;
-  let maximum = logits[from]!;
-  for (let at = from + 1; at < end; at++) {
-    const value = logits[at]!;
-    if (value > maximum) {
-      maximum = value;
-      largest = at;
-    }
-  }
-  let others = -1;
-  for (let at = from; at < end; at++) others += Math.exp(logits[at]! - maximum);
-  // The sum above carries its own rounding; where it matters (a nearly certain token) it is made again without the 1.
-  if (others < NEARLY_CERTAIN) {
-    others = 0;
-    for (let at = from; at < end; at++) if (at !== largest) others += Math.exp(logits[at]! - maximum);
-  }
-  return { top: largest - from, maximum, logSum: Math.log1p(others) };
-}
-
-/** Below this sum of the other terms, the 1 would cost digits of their own: 1e-16 / 1e-3 is still far below 1e-9. */
-const NEARLY_CERTAIN = 1e-3;
-
-function divergence(
+/**
+ * One position in two passes, since exponentials are what takes the time: with `e_i = exp(x_i − max x)` and `S = Σ e_i`,
+ * KL = `Σ e_i ((x_i − max x) − (y_i − max y)) / S − ln S + ln S_y`.
+ */
+function compareRow(
   reference: Float32Array,
-  p: RowSummary,
   variant: Float32Array,
-  q: RowSummary,
   from: number,
   vocabulary: number,
-): number {
-  let sum = 0;
-  for (let at = from, end = from + vocabulary; at < end; at++) {
-    const logP = reference[at]! - p.maximum - p.logSum;
-    const probability = Math.exp(logP);
-    // 0 · (ln 0 − …) counts as 0; without the test, differences of −1e30 would make it no number.
-    if (probability > 0) sum += probability * (logP - (variant[at]! - q.maximum - q.logSum));
+  target: number,
+  position: number,
+  result: TokenComparison,
+): void {
+  const end = from + vocabulary;
+  const topP = indexOfLargest(reference, from, end);
+  const topQ = indexOfLargest(variant, from, end);
+  const maximumP = reference[topP]!;
+  const maximumQ = variant[topQ]!;
+  let othersP = -1;
+  let othersQ = -1;
+  let weighted = 0;
+  for (let at = from; at < end; at++) {
+    const x = reference[at]! - maximumP;
+    const y = variant[at]! - maximumQ;
+    const e = Math.exp(x);
+    othersP += e;
+    othersQ += Math.exp(y);
+    // 0 · (−∞ − y) counts as 0; without the test, differences of −1e30 would make it no number.
+    if (e > 0) weighted += e * (x - y);
   }
+  const logSumP = logOfSum(othersP, reference, topP, from, end);
+  const logSumQ = logOfSum(othersQ, variant, topQ, from, end);
+  result.referenceLosses[position] = logSumP + (maximumP - reference[from + target]!);
+  result.losses[position] = logSumQ + (maximumQ - variant[from + target]!);
   // Rounding of float64 can leave −1e-17 where both are the same.
-  return Math.max(sum, 0);
+  result.divergences[position] = Math.max(weighted / Math.exp(logSumP) - logSumP + logSumQ, 0);
+  result.sameTop[position] = topP === topQ ? 1 : 0;
+}
+
+/** Below this sum of the other terms, the rounding of a sum that held the 1 would show: it is made again without. */
+const NEARLY_CERTAIN = 1e-3;
+
+/** ln(1 + others): the largest term is 1 and goes through log1p, so that probabilities near 1 keep their digits. */
+function logOfSum(others: number, logits: Float32Array, top: number, from: number, end: number): number {
+  if (others >= NEARLY_CERTAIN) return Math.log1p(others);
+  let exact = 0;
+  for (let at = from; at < end; at++) if (at !== top) exact += Math.exp(logits[at]! - logits[top]!);
+  return Math.log1p(exact);
+}
+
+function indexOfLargest(logits: Float32Array, from: number, end: number): number {
+  let largest = from;
+  for (let at = from + 1; at < end; at++) if (logits[at]! > logits[largest]!) largest = at;
+  return largest;
 }
