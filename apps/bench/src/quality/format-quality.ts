@@ -45,7 +45,7 @@ ${markdownTable(pairHeader, pairs.map(pairCells))}
 
 # Quality by bits
 
-How much of the float model (\`${floatModel}\`) is left at every precision. _Bits_: planes, tables, scales and minimums of
+How much of the float model, \`${floatModel}\`, is left at every precision. _Bits_: planes, tables, scales and minimums of
 the precision in use, per weight of the blocks' linear layers; _MB_: what one token's pass reads of them. _KL_: divergence
 of the next token's distribution from the float model's, nats per token, mean and 99th percentile; _same top_: share of
 positions where both find the same token most likely. ± is one standard error over tokens.
@@ -56,10 +56,11 @@ ${[...sections, ...neighbours].join("\n")}
 ## How it was measured
 
 Every variant is dequantized once to float32 and goes through the same runtime and the same float32 products as the float
-model. ${outer} Chunks are scored alone, from an empty sequence; perplexity is e to the mean loss. GGUF rows are
-round trips of the float model's blocks through llama.cpp's reference rules, without an importance matrix; K types take
-rows of a multiple of 256 weights, and where a layer's rows are not, the type that llama.cpp falls back to. A file that was
-quantized already (a Q4_1 file, say) is "float" here as dequantized: everything is compared with the same numbers.
+model. Chunks are scored alone, from an empty sequence; perplexity is e to the mean loss. GGUF rows are round trips of
+the float model's blocks through llama.cpp's reference rules, without an importance matrix; K types take rows of a
+multiple of 256 weights, and where a layer's rows are not, the type that llama.cpp falls back to. A file that was quantized
+already (a Q4_1 file, say) is "float" here as dequantized: everything is compared with the same numbers.
+${outer}
 
 \`\`\`sh
 ${command}

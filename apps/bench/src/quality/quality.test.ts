@@ -53,8 +53,8 @@ async function document(argv: readonly string[]): Promise<{ found: QualityDocume
   return { found: JSON.parse(stdout), notes: stderr };
 }
 
-/** What has to agree between runs: everything but times. */
-const figures = ({ rows, pairs }: QualityDocument) => [rows.map(({ seconds: _, ...row }) => row), pairs];
+/** What has to agree between runs, the command line aside. */
+const figures = ({ rows, pairs }: QualityDocument) => [rows, pairs];
 
 const chunkLines = (notes: string): string[] => notes.split("\n").filter((line) => line.includes(", chunk "));
 
@@ -171,5 +171,13 @@ describe("stepdown-bench quality", () => {
     const run = await bench([...argv, ...further()]);
     expect(run.exitCode).toBe(exitCode);
     expect(run.stderr.trim().split("\n").at(-1)).toContain(message);
+  });
+
+  it("asks for a text and a float model, and needs no more", async () => {
+    const without = await bench(["quality", "--float", floatModel]);
+    expect(without).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(without.stderr).toContain("--text <name=file>");
+    const { found } = await document(["quality", "--float", floatModel, "--text", `story=${text}`, ...short]);
+    expect(found.rows.map(({ variant }) => variant)).toEqual(["float"]);
   });
 });

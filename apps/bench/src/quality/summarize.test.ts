@@ -49,7 +49,7 @@ describe("summarizeVariant", () => {
   it("gives means over all tokens, with errors, and the loss beyond the float model's", () => {
     const [reference, four] = example.rows;
     expect(reference).toMatchObject({ variant: "float", bits: null, kl: null, lossIncrease: null, tokens: 100 });
-    expect(four).toMatchObject({ variant: "one: 4 bits", bits: 4, effectiveBits: 4.38, seconds: 0.004 });
+    expect(four).toMatchObject({ variant: "one: 4 bits", bits: 4, effectiveBits: 4.38, blockBytes: 4.38e6 });
     expect(four!.lossIncrease!.mean).toBeCloseTo(0.2, 6);
     expect(four!.lossIncrease!.standardError).toBeLessThan(1e-6);
     expect(four!.loss.standardError).toBeGreaterThan(0.05);

@@ -32,7 +32,6 @@ export interface QualityRow {
   /** Share of positions with the float model's most likely token. */
   readonly sameTop: MeanAndError | null;
   readonly chunkLosses: readonly number[];
-  readonly seconds: number;
 }
 
 /** Sums up the chunks of a variant. */
@@ -60,7 +59,6 @@ export function summarizeVariant(
     kl99: isFloat ? null : percentile(divergences, 99),
     sameTop: isFloat ? null : describe(join(chunks.map((chunk) => chunk.sameTop ?? []))),
     chunkLosses: chunks.map((chunk) => describe(Float64Array.from(chunk.losses)).mean),
-    seconds: chunks.reduce((sum, chunk) => sum + chunk.milliseconds, 0) / 1000,
   };
 }
 

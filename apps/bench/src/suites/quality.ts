@@ -24,7 +24,7 @@ import { openWorkFile } from "../quality/work-file.js";
 
 interface QualityOptions {
   readonly float: string;
-  readonly model: readonly ModelOption[];
+  readonly model?: readonly ModelOption[];
   readonly gguf: readonly string[];
   readonly text: readonly TextOption[];
   readonly tokensPerChunk: number;
@@ -39,7 +39,7 @@ interface QualityOptions {
 /** Adds the command. */
 export function addQualityCommand(program: Command, io: BenchIo): void {
   const several = <T>(read: (text: string) => T) => {
-    return (text: string, earlier: readonly T[]): readonly T[] => [...earlier, read(text)];
+    return (text: string, earlier: readonly T[] = []): readonly T[] => [...earlier, read(text)];
   };
   const command = program
     .command("quality")
@@ -49,9 +49,8 @@ export function addQualityCommand(program: Command, io: BenchIo): void {
       "--text <name=file>",
       "plain text, .jsonl#FROM-TO, or ids in .safetensors#TENSOR",
       several(parseTextOption),
-      [],
     )
-    .option("--model <dir>", "nested model: [NAME=]DIRECTORY[@3,4]; may be repeated", several(parseModelOption), [])
+    .option("--model <dir>", "nested model: [NAME=]DIRECTORY[@3,4]; may be repeated", several(parseModelOption))
     .addOption(
       new Option("--gguf <list>", `round trips of the float model: ${quantizableGgufTypes.join(", ")}`)
         .argParser(list(oneOf(quantizableGgufTypes)))
@@ -93,7 +92,7 @@ async function runQuality(options: QualityOptions, io: BenchIo): Promise<Quality
   }
   io.signal.throwIfAborted();
   const note = (line: string): void => io.tell(`${line}\n`);
-  const variants = await listVariants(float, options.model, options.gguf);
+  const variants = await listVariants(float, options.model ?? [], options.gguf);
   const tokenizer = oncePromised(() => readTokenizer(float));
   const texts = [];
   for (const text of options.text) texts.push(await readTokenText(text, tokenizer));
@@ -146,7 +145,7 @@ async function writePage(document: QualityDocument, out: string, note: (line: st
 
 /** The command that makes the same figures; paths are cut down to their last part, since others keep files elsewhere. */
 function describeCommand(options: QualityOptions): string {
-  const models = options.model.map(({ name, location, precisions }) => {
+  const models = (options.model ?? []).map(({ name, location, precisions }) => {
     const bits = precisions === undefined ? "" : `@${precisions.join(",")}`;
     return `--model ${quote(`${name === undefined ? "" : `${name}=`}${basename(location)}${bits}`)}`;
   });
