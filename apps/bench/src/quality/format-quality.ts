@@ -3,6 +3,9 @@ import { formatTable } from "../report/format-table.js";
 import type { QualityDocument } from "./quality-document.js";
 import type { MeanAndError, PairRow, QualityRow } from "./summarize.js";
 
+/** Digits behind the point at most: below, scores kept as float32 are noise. */
+const MAXIMUM_DIGITS = 7;
+
 /** Bytes of a megabyte as the tables count it. */
 const MEGABYTE = 1e6;
 
@@ -78,8 +81,8 @@ function cells(row: QualityRow): string[] {
     row.effectiveBits.toFixed(2),
     (row.blockBytes / MEGABYTE).toFixed(1),
     perplexityCell(row),
-    row.lossIncrease === null ? "–" : withError(row.lossIncrease, 4),
-    row.kl === null ? "–" : withError(row.kl, 4),
+    row.lossIncrease === null ? "–" : withError(row.lossIncrease),
+    row.kl === null ? "–" : withError(row.kl),
     row.kl99 === null ? "–" : significant(row.kl99),
     row.sameTop === null ? "–" : percent(row.sameTop),
   ];
@@ -89,7 +92,7 @@ const pairHeader: readonly string[] = ["text", "first", "second", "bits, first �
 
 function pairCells({ text, one, other, bitsDifference, lossDifference, klDifference }: PairRow): string[] {
   const signed = `${bitsDifference > 0 ? "+" : bitsDifference < 0 ? "−" : ""}${Math.abs(bitsDifference).toFixed(2)}`;
-  return [text, one, other, signed, withError(lossDifference, 4), withError(klDifference, 4)];
+  return [text, one, other, signed, withError(lossDifference), withError(klDifference)];
 }
 
 function perplexityCell({ perplexity, perplexityStandardError: error }: QualityRow): string {
@@ -97,7 +100,10 @@ function perplexityCell({ perplexity, perplexityStandardError: error }: QualityR
   return error === null ? perplexity.toFixed(digits) : `${perplexity.toFixed(digits)} ± ${error.toFixed(digits)}`;
 }
 
-function withError({ mean, standardError }: MeanAndError, digits: number): string {
+/** Two digits of the error, and the mean to the same place. */
+function withError({ mean, standardError }: MeanAndError): string {
+  const certain = standardError === null || standardError === 0;
+  const digits = certain ? 4 : Math.min(MAXIMUM_DIGITS, Math.max(1, 1 - Math.floor(Math.log10(standardError))));
   const shown = mean < 0 ? `−${Math.abs(mean).toFixed(digits)}` : mean.toFixed(digits);
   return standardError === null ? shown : `${shown} ± ${standardError.toFixed(digits)}`;
 }

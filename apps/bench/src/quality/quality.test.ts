@@ -154,6 +154,7 @@ describe("stepdown-bench quality", () => {
 
   it.each([
     ["a precision that is not there", () => ["--model", `${nested}@7`], 2, "holds 2, 3, 4 bits, not 7"],
+    ["a K type that fits no layer", () => ["--gguf", "Q4_K"], 2, "all would be Q5_0. Use that."],
     ["a model given twice", () => ["--model", nested, "--model", nested], 2, "both called"],
     [
       "the same weights under two names",

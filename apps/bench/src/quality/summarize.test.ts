@@ -82,7 +82,7 @@ describe("the formats of a document", () => {
         expect(text).toContain(perplexity.toFixed(2));
       }
     }
-    expect(page).toContain("| wiki | one: 4 bits | two: 4 bits | −0.12 | −0.1000 ± 0.0000 |");
+    expect(page).toContain("| wiki | one: 4 bits | two: 4 bits | −0.12 | −0.1000000 ± ");
     expect(page).toContain("![Perplexity and KL divergence over effective bits](q/q.svg)");
   });
 

@@ -33,8 +33,9 @@ export interface ModelOption {
   readonly precisions?: readonly Precision[];
 }
 
-/** The method of GGUF round trips. */
+/** The methods of GGUF round trips: types of one scale per 32 weights, and K types. */
 export const GGUF_METHOD = "GGUF block types";
+export const GGUF_K_METHOD = "GGUF K types";
 /** The method of the float model. */
 export const FLOAT_METHOD = "float";
 
@@ -133,10 +134,15 @@ async function ggufVariant(floatLocation: string, type: string): Promise<Variant
     weights += rows * columns;
     if (chosen !== type) replaced += rows * columns;
   }
+  if (replaced === weights) {
+    throw new InvalidArgumentError(
+      `--gguf ${type}: no row of ${floatLocation} is a whole number of its blocks of ${quantizableGgufType(type).blockWeights} weights; all would be ${replacement(type)}. Use that.`,
+    );
+  }
   const share = Math.round((100 * replaced) / weights);
   return {
     source: { kind: "gguf", type },
-    method: GGUF_METHOD,
+    method: type.endsWith("_K") ? GGUF_K_METHOD : GGUF_METHOD,
     detail: replaced === 0 ? type : `${type} (${share} % of the weights ${replacement(type)})`,
     effectiveBits: (8 * bytes) / weights,
     blockBytes: bytes,
