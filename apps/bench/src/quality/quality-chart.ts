@@ -109,7 +109,7 @@ function panel(
             field: "value",
             type: "quantitative",
             title: null,
-            scale: { type: "log", nice: false, padding: 12 },
+            scale: { type: "log", nice: false, padding: 18 },
             axis: { tickCount: 6 },
           },
           color: { field: "method", type: "nominal", scale, legend: { title: null, orient: "bottom", columns: 3 } },
