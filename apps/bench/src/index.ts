@@ -5,5 +5,7 @@
  * Read next: `measurement/measure-variants.ts` for how time is taken, `engines/engine.ts` for what can be measured.
  */
 export type { BenchIo } from "./bench-io.js";
+export * from "./quality/quality-document.js";
+export type { MeanAndError, PairRow, QualityRow } from "./quality/summarize.js";
 export * from "./report/result-document.js";
 export { runBench } from "./run-bench.js";

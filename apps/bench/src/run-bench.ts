@@ -12,6 +12,7 @@ import { formatReport } from "./report/format-report.js";
 import { startMachineReport } from "./report/machine.js";
 import { DOCUMENT_VERSION, type ResultDocument } from "./report/result-document.js";
 import { createSession } from "./session.js";
+import { addQualityCommand } from "./suites/quality.js";
 import type { Suite } from "./suites/suite.js";
 import { suiteList } from "./suites/suite-list.js";
 
@@ -44,6 +45,7 @@ function createProgram(name: string, io: BenchIo): Command {
     .exitOverride()
     .configureOutput({ writeOut: io.print, writeErr: () => {} });
   for (const suite of suiteList) addSuite(program, suite, io);
+  addQualityCommand(program, io);
   addCompareCommand(program, io);
   return program;
 }

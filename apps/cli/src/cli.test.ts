@@ -229,8 +229,14 @@ describe("stepdown inspect, perplexity and chat", () => {
       "2",
     ]);
     expect(results.map((row: { bits: number | string }) => row.bits)).toEqual(["float", 2, 3, 4]);
-    for (const row of results)
-      expect(Object.keys(row)).toEqual(["bits", "effectiveBits", "bytes", "perplexity", "tokens", "tokensPerSecond"]);
+    const keys = ["bits", "effectiveBits", "bytes", "perplexity", "tokens", "tokensPerSecond"];
+    const compared = ["klMean", "kl99", "sameTop", "standardErrors"];
+    for (const [index, row] of results.entries())
+      expect(Object.keys(row)).toEqual([...keys, ...(index === 0 ? ["standardErrors"] : compared)]);
+    expect(results[1].klMean).toBeGreaterThan(results[3].klMean);
+    expect(results[3].kl99).toBeGreaterThan(results[3].klMean);
+    expect(results[3].sameTop).toBeGreaterThan(results[1].sameTop);
+    expect(Object.keys(results[3].standardErrors)).toEqual(["perplexity", "klMean", "sameTop"]);
     const [float, two, three, four] = results.map((row: { perplexity: number }) => row.perplexity);
     expect(two).toBeGreaterThan(three);
     expect(three).toBeGreaterThan(four);

@@ -10,6 +10,7 @@ import {
   type Sequence,
   type WaitOptions,
 } from "@stepdown/core";
+import { forwardSlices } from "./forward-slices.js";
 import { negativeLogLikelihoods } from "./negative-log-likelihood.js";
 
 /** Options of {@link perplexity}. */
@@ -81,25 +82,19 @@ export async function perplexity(
   };
 }
 
-/** Mean loss of one chunk. Its last token is a target only and never forwarded. */
+/** Mean loss of one chunk. */
 async function scoreChunk(
   sequence: Sequence,
   tokens: readonly number[],
   options: PerplexityOptions & { readonly tokensPerForward: number },
   report: (scored: number) => void,
 ): Promise<number> {
-  const { precision, tokensPerForward, signal } = options;
-  const targets = tokens.length - 1;
   let sum = 0;
-  for (let from = 0; from < targets; from += tokensPerForward) {
-    signal?.throwIfAborted();
-    const to = Math.min(from + tokensPerForward, targets);
-    const wait = signal === undefined ? {} : { signal };
-    const { logits } = await sequence.forward(tokens.slice(from, to), { precision, logits: "all", ...wait });
-    for (const loss of negativeLogLikelihoods(logits, tokens.slice(from + 1, to + 1))) sum += loss;
-    report(to);
+  for await (const { logits, targets, position } of forwardSlices(sequence, tokens, options)) {
+    for (const loss of negativeLogLikelihoods(logits, targets)) sum += loss;
+    report(position + targets.length);
   }
-  return sum / targets;
+  return sum / (tokens.length - 1);
 }
 
 /** Whole chunks in some tokens, at most as many as wanted; throws when there is none or there are too few. */

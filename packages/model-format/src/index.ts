@@ -8,6 +8,7 @@ export * from "./any-precision/plane-order.js";
 export * from "./checksum.js";
 export * from "./gguf/config.js";
 export * from "./gguf/open-gguf.js";
+export * from "./gguf/quantize.js";
 export * from "./gguf/types.js";
 export * from "./in-memory-checkpoint.js";
 export * from "./make-directory.js";
