@@ -82,7 +82,7 @@ async function measure(
   chunks: readonly (readonly number[])[],
   { threads }: CalibrationOptions,
   context: CommandContext,
-  { signal = context.signal }: WaitOptions,
+  { signal = context.signal }: Pick<WaitOptions, "signal">,
 ): Promise<MeasuredSensitivity> {
   const display = context.startProgress();
   const wait = { signal, onProgress: display.onProgress };

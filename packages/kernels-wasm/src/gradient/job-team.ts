@@ -94,7 +94,8 @@ export class JobTeam implements AsyncDisposable {
     const scratch = board[SCRATCH]! >>> 0;
     board.set(record, RECORD);
     const at = this.#address + RECORD * 4;
-    if (this.threads === 1) {
+    // A single part is not worth waking anyone for.
+    if (this.threads === 1 || parts === 1) {
       for (let part = parts - 1; part >= 0; part--) this.#exports.runGradientJob(at, part, scratch);
       return;
     }
@@ -102,7 +103,7 @@ export class JobTeam implements AsyncDisposable {
     Atomics.store(board, FINISHED, 0);
     this.#number = (this.#number + 1) % RECORD_NUMBERS;
     Atomics.store(board, STATE, this.#number * (UNCLAIMED + 1) + parts);
-    if (parts > 1) Atomics.notify(board, STATE);
+    Atomics.notify(board, STATE);
     for (;;) {
       const state = Atomics.load(board, STATE);
       const unclaimed = state & UNCLAIMED;

@@ -46,7 +46,7 @@ export interface CachedSensitivityOptions {
   /** The file; its directory must exist. Node only. */
   readonly path: string;
   /** Measures; called when a layer is asked for and the file is absent, another one's, or damaged. */
-  measure(options: WaitOptions): Promise<MeasuredSensitivity>;
+  measure(options: Pick<WaitOptions, "signal">): Promise<MeasuredSensitivity>;
   /** Told why a file that was there is not used. Default: nobody is. */
   onDamage?(reason: string): void;
 }
@@ -57,7 +57,9 @@ export function openCachedSensitivity(options: CachedSensitivityOptions): Sensit
   let opened: Promise<SafetensorsFile> | undefined;
   let measured = false;
 
-  const measure = async (wait: WaitOptions): Promise<SafetensorsFile> => {
+  // The progress of whoever reads counts other things than measuring and writing do: only the signal goes on.
+  const measure = async ({ signal }: WaitOptions): Promise<SafetensorsFile> => {
+    const wait = signal === undefined ? {} : { signal };
     measured = true;
     {
       await using result = await options.measure(wait);
