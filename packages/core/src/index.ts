@@ -17,6 +17,7 @@ export * from "./errors/precision-unavailable-error.js";
 export * from "./errors/stepdown-error.js";
 export * from "./errors/unsupported-error.js";
 export * from "./generation.js";
+export * from "./gradient-kernels.js";
 export * from "./kernel-set.js";
 export * from "./language-model.js";
 export * from "./linear-weight.js";

@@ -12,6 +12,7 @@ export { dequantizeBinaryCoded } from "./binary-coded";
 export { dequantizeCodebook, dotCodebook } from "./codebook";
 export { dequantizeDense, dotDense16, dotDense32, hasNonFiniteHalf } from "./dense";
 export { add, siluMultiply, softmaxRows } from "./elementwise";
+export { runGradientJob } from "./gradient-jobs";
 export { multiplyTile } from "./multiply";
 export { layerNormalize, rmsNormalize } from "./normalize";
 export { packNibbles, transposePlane } from "./pack";

@@ -1,19 +1,17 @@
-import { createHash } from "node:crypto";
-import { InvalidArgumentError, type SensitivitySource } from "@stepdown/core";
+import { InvalidArgumentError } from "@stepdown/core";
 import { openCheckpoint } from "@stepdown/model-format";
 import { quantizeCheckpoint } from "@stepdown/quantization";
-import { collectSecondMoments, createSecondMomentSensitivity } from "@stepdown/runtime";
-import { createTokenizer } from "@stepdown/tokenization";
+import { diagonalSensitivity } from "@stepdown/runtime";
 import { InvalidArgumentError as BadUse, type Command, Option } from "commander";
+import { addCalibrationOptions, type CalibrationOptions } from "../calibration/calibration-options.js";
+import { openCalibration } from "../calibration/open-calibration.js";
 import type { CommandContext } from "../command-context.js";
-import { loadModel } from "../load-model.js";
 import { withExamples } from "../options/examples.js";
 import { integer } from "../options/parse.js";
 import { formatTable } from "../output/table.js";
 import { formatBytes, formatCount } from "../output/units.js";
-import { readTextFile } from "./generate.js";
 
-interface QuantizeOptions {
+interface QuantizeOptions extends CalibrationOptions {
   readonly out: string;
   readonly codec: "codebook" | "bcq";
   readonly seedBits: number;
@@ -22,11 +20,7 @@ interface QuantizeOptions {
   readonly groupSize?: number;
   readonly offset?: boolean;
   readonly head: number | "keep";
-  readonly calibration?: string;
-  readonly calibrationSamples: number;
-  readonly calibrationTokens: number;
   readonly seed?: number;
-  readonly threads?: number;
   readonly overwrite?: boolean;
   readonly json?: boolean;
 }
@@ -56,10 +50,8 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
     )
     .option("--group-size <n>", "bcq: columns that share scales (default: 96 where possible)", integer(1))
     .option("--offset", "bcq: an offset per group")
-    .option("--head <bits>", "bits of embedding and output head (2 to 8), or keep", headBits, 8)
-    .option("--calibration <file>", "weigh errors by activations measured on this text")
-    .option("--calibration-samples <n>", "pieces of calibration text", integer(1), 32)
-    .option("--calibration-tokens <n>", "tokens per piece", integer(2), 512)
+    .option("--head <bits>", "bits of embedding and output head (2 to 8), or keep", headBits, 8);
+  addCalibrationOptions(command)
     .option(
       "--seed <n>",
       "codebook: seed of the draws of modes fixed and reference (default: 0)",
@@ -72,6 +64,10 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
     ["stepdown quantize ./SmolLM2-135M --out smollm2-nested", "2, 3 and 4 bits in one model"],
     ["stepdown quantize ./SmolLM2-135M --out smollm2-bcq --codec bcq", "the same, multiplied plane by plane"],
     ["stepdown quantize model.gguf --out nested --bits 8 --calibration text.txt", "up to 8 bits, calibrated"],
+    [
+      "stepdown quantize ./SmolLM2-135M --out nested --calibration documents.jsonl --sensitivity fisher",
+      "weighed by the gradients of every weight; measured once, kept for the next run",
+    ],
   ]);
   command.action(async (source: string, options: QuantizeOptions) => {
     if (options.bits < options.seedBits) {
@@ -79,7 +75,14 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         `--bits ${options.bits} is below --seed-bits ${options.seedBits}; it must be at least as high.`,
       );
     }
-    const sensitivity = options.calibration === undefined ? undefined : await calibrate(source, options, context);
+    const { calibration } = options;
+    if (calibration === undefined && options.sensitivity !== undefined) {
+      throw new InvalidArgumentError(`--sensitivity ${options.sensitivity} is measured on a text; give --calibration.`);
+    }
+    const measured =
+      calibration === undefined ? undefined : await openCalibration(source, { ...options, calibration }, context);
+    // No codec here feeds errors back yet: whole matrices of moments serve by their diagonals.
+    const sensitivity = options.sensitivity === "guided" && measured ? diagonalSensitivity(measured) : measured;
     await using checkpoint = await openCheckpoint(source, { signal: context.signal });
     const display = context.startProgress();
     try {
@@ -122,55 +125,6 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
       display.finish();
     }
   });
-}
-
-/**
- * Second moments of the activations on the first samples of the calibration text. The tokens are cut and hashed at once,
- * so that a bad text fails early and a finished run is recognised; the model runs over them when the first layer asks.
- */
-async function calibrate(
-  source: string,
-  options: QuantizeOptions,
-  context: CommandContext,
-): Promise<SensitivitySource> {
-  const text = await readTextFile(options.calibration as string);
-  await using checkpoint = await openCheckpoint(source, { signal: context.signal });
-  const ids = createTokenizer(await checkpoint.readTextAssets()).encode(text);
-  const length = options.calibrationTokens;
-  const samples = Math.min(options.calibrationSamples, Math.floor(ids.length / length));
-  if (samples === 0) {
-    throw new InvalidArgumentError(
-      `${options.calibration} has ${ids.length} tokens, less than one piece of ${length}. Give a longer text or a smaller --calibration-tokens.`,
-    );
-  }
-  const chunks = Array.from({ length: samples }, (_, index) => ids.slice(index * length, (index + 1) * length));
-  const key = createHash("sha256").update(JSON.stringify(chunks)).digest("hex");
-  let moments: Promise<SensitivitySource> | undefined;
-  return {
-    name: "second-moments",
-    key,
-    async read(name, shape, wait) {
-      moments ??= measureMoments(source, chunks, key, context);
-      return await (await moments).read(name, shape, wait);
-    },
-  };
-}
-
-async function measureMoments(
-  source: string,
-  chunks: readonly (readonly number[])[],
-  key: string,
-  context: CommandContext,
-): Promise<SensitivitySource> {
-  await using loaded = await loadModel(source, context);
-  const display = context.startProgress();
-  try {
-    const { signal } = context;
-    const moments = await collectSecondMoments({ model: loaded.model, chunks, signal, onProgress: display.onProgress });
-    return await createSecondMomentSensitivity(moments, { key });
-  } finally {
-    display.finish();
-  }
 }
 
 function headBits(text: string): number | "keep" {

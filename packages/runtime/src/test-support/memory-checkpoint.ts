@@ -45,7 +45,10 @@ export function createMemoryCheckpoint(parts: MemoryCheckpointParts): Checkpoint
     nestedLayers,
     precisions,
     has: (name) => tensors.has(name) || nestedLayers.has(name.replace(/\.weight$/, "")),
-    readFloat32: async (name) => vectors.get(name)!.slice(),
+    readFloat32: async (name) => {
+      const dense = linears.get(name.replace(/\.weight$/, ""));
+      return (dense?.codec === "dense" ? (dense.data as Float32Array) : vectors.get(name)!).slice();
+    },
     readLinear: async (name) => linears.get(name)!,
     readTextAssets: async () => parts.textAssets ?? {},
     async [Symbol.asyncDispose]() {},
