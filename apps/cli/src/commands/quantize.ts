@@ -8,7 +8,7 @@ import { InvalidArgumentError as BadUse, type Command, Option } from "commander"
 import type { CommandContext } from "../command-context.js";
 import { loadModel } from "../load-model.js";
 import { withExamples } from "../options/examples.js";
-import { integer } from "../options/parse.js";
+import { bitList, integer } from "../options/parse.js";
 import { formatTable } from "../output/table.js";
 import { formatBytes, formatCount } from "../output/units.js";
 import { readTextFile } from "./generate.js";
@@ -21,6 +21,8 @@ interface QuantizeOptions {
   readonly mode?: "exact" | "fixed" | "reference";
   readonly groupSize?: number;
   readonly offset?: boolean;
+  readonly effort?: "quick" | "calibrated" | "best";
+  readonly optimizeFor?: number[];
   readonly head: number | "keep";
   readonly calibration?: string;
   readonly calibrationSamples: number;
@@ -56,6 +58,12 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
     )
     .option("--group-size <n>", "bcq: columns that share scales (default: 96 where possible)", integer(1))
     .option("--offset", "bcq: an offset per group")
+    .addOption(
+      new Option("--effort <effort>", "bcq: quick (default), or with --calibration: calibrated, best (slower)").choices(
+        ["quick", "calibrated", "best"],
+      ),
+    )
+    .option("--optimize-for <list>", "bcq: precisions that matter most, for calibrated and best, like 3,4", bitList)
     .option("--head <bits>", "bits of embedding and output head (2 to 8), or keep", headBits, 8)
     .option("--calibration <file>", "weigh errors by activations measured on this text")
     .option("--calibration-samples <n>", "pieces of calibration text", integer(1), 32)
@@ -93,6 +101,8 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         seed: options.seed,
         groupSize: options.groupSize,
         offset: options.offset,
+        effort: options.effort,
+        optimizeFor: options.optimizeFor,
         head: options.head,
         sensitivity,
         threads: options.threads,
