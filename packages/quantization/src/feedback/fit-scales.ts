@@ -36,6 +36,7 @@ export function sumEquations(row: FeedbackRow): void {
   }
 }
 
+/** `Σ_k x[at + k] signs[sign + k]` over a group, in four sums that do not wait for each other. */
 function signedSum(
   x: Float32Array | Float64Array,
   at: number,
@@ -44,9 +45,20 @@ function signedSum(
   from: number,
   count: number,
 ): number {
-  let sum = 0;
-  for (let k = from; k < from + count; k++) sum += x[at + k]! * signs[sign + k]!;
-  return sum;
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  const end = from + count;
+  let k = from;
+  for (; k + 4 <= end; k += 4) {
+    s0 += x[at + k]! * signs[sign + k]!;
+    s1 += x[at + k + 1]! * signs[sign + k + 1]!;
+    s2 += x[at + k + 2]! * signs[sign + k + 2]!;
+    s3 += x[at + k + 3]! * signs[sign + k + 3]!;
+  }
+  for (; k < end; k++) s0 += x[at + k]! * signs[sign + k]!;
+  return s0 + s1 + (s2 + s3);
 }
 
 // Reused by every call; a call never waits, so calls cannot meet.
@@ -54,17 +66,18 @@ let places = new Int32Array(0);
 let factor = new Float64Array(0);
 let gradient = new Float64Array(0);
 
-/** Where the unknowns of precision p are, in `places`; returns how many. */
-function listUnknowns({ groups, stride, first }: FeedbackRow, p: number): number {
-  const count = groups * (p + 1 - first);
-  if (places.length < count) {
-    places = new Int32Array(count);
-    factor = new Float64Array(count * count);
-    gradient = new Float64Array(count);
+/** Lists in `places` where unknowns are, plane by plane, so that those of precision p come first; returns how many these are. */
+function listUnknowns({ groups, stride, first, bits }: FeedbackRow, p: number): number {
+  const all = groups * (bits + 1 - first);
+  if (places.length < all) {
+    places = new Int32Array(all);
+    factor = new Float64Array(all * all);
+    gradient = new Float64Array(all);
   }
-  let n = 0;
-  for (let group = 0; group < groups; group++) for (let u = first; u <= p; u++) places[n++] = group * stride + u;
-  return n;
+  const count = groups * (p + 1 - first);
+  for (let u = first, n = 0; n < count; u++)
+    for (let group = 0; group < groups; group++) places[n++] = group * stride + u;
+  return count;
 }
 
 /** `gradient = right − gram · x` for the unknowns listed. */
@@ -79,39 +92,53 @@ function findGradient(row: FeedbackRow, x: Float64Array, n: number): void {
   }
 }
 
-/** Moves `scales[p]` to the least loss for the present planes. */
-export function fitScales(row: FeedbackRow, p: number): void {
-  const { gram } = row;
+/** Moves `scales` of all precisions to the least loss for the present planes: each has the first rows of the same factor. */
+export function fitScales(row: FeedbackRow): void {
+  const { gram, seedBits, bits } = row;
+  const all = listUnknowns(row, bits);
   const unknowns = row.right.length;
-  const x = row.scales[p]!;
-  const n = listUnknowns(row, p);
-  findGradient(row, x, n);
   let trace = 0;
-  for (let i = 0; i < n; i++) trace += gram[places[i]! * (unknowns + 1)]!;
-  const ridge = (RIDGE * trace) / n;
+  for (let i = 0; i < all; i++) trace += gram[places[i]! * (unknowns + 1)]!;
+  const ridge = (RIDGE * trace) / all;
   if (!(ridge > 0)) return;
+  factorEquations(row, all, ridge);
+  for (let p = seedBits; p <= bits; p++) {
+    const x = row.scales[p]!;
+    const n = listUnknowns(row, p);
+    findGradient(row, x, n);
+    for (let i = 0; i < n; i++) {
+      let y = gradient[i]!;
+      for (let k = 0; k < i; k++) y -= factor[i * all + k]! * gradient[k]!;
+      gradient[i] = y / factor[i * all + i]!;
+    }
+    for (let i = n - 1; i >= 0; i--) {
+      const change = gradient[i]! / factor[i * all + i]!;
+      x[places[i]!]! += change;
+      for (let k = 0; k < i; k++) gradient[k]! -= factor[i * all + k]! * change;
+    }
+  }
+}
+
+/** `factor` = lower Cholesky factor of `gram` in the order of `places`, its diagonal raised by the ridge. */
+function factorEquations({ gram, right }: FeedbackRow, n: number, ridge: number): void {
   for (let i = 0; i < n; i++) {
-    const own = places[i]! * unknowns;
+    const own = places[i]! * right.length;
     let rest = gram[own + places[i]!]! + ridge;
     for (let j = 0; j < i; j++) {
       let sum = gram[own + places[j]!]!;
-      for (let k = 0; k < j; k++) sum -= factor[i * n + k]! * factor[j * n + k]!;
-      const entry = sum / factor[j * n + j]!;
+      let more = 0;
+      let k = 0;
+      for (; k + 2 <= j; k += 2) {
+        sum -= factor[i * n + k]! * factor[j * n + k]!;
+        more += factor[i * n + k + 1]! * factor[j * n + k + 1]!;
+      }
+      if (k < j) sum -= factor[i * n + k]! * factor[j * n + k]!;
+      const entry = (sum - more) / factor[j * n + j]!;
       factor[i * n + j] = entry;
       rest -= entry * entry;
     }
-    const pivot = Math.sqrt(Math.max(rest, ridge));
-    factor[i * n + i] = pivot;
-    let y = gradient[i]!;
-    for (let k = 0; k < i; k++) y -= factor[i * n + k]! * gradient[k]!;
-    gradient[i] = y / pivot;
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    let change = gradient[i]!;
-    for (let k = i + 1; k < n; k++) change -= factor[k * n + i]! * gradient[k]!;
-    change /= factor[i * n + i]!;
-    gradient[i] = change;
-    x[places[i]!]! += change;
+    // Rounding must not take away what the ridge has added.
+    factor[i * n + i] = Math.sqrt(Math.max(rest, ridge));
   }
 }
 

@@ -103,8 +103,8 @@ function fitRow(row: FeedbackRow, { importance, rounds, passes }: FeedbackPlan, 
   for (let round = 0; round < rounds; round++) {
     sumProducts(row);
     sumEquations(row);
+    fitScales(row);
     for (let p = seedBits; p <= bits; p++) {
-      fitScales(row, p);
       storeScales(row, p);
       findResiduals(row, p);
     }

@@ -7,6 +7,11 @@ import type { FeedbackRow } from "./feedback-row.js";
 /** Rows that one table sums up. */
 const QUAD = 4;
 
+/** Tables that are added up at once. */
+const BATCH = 8;
+
+const f = Math.fround;
+
 /** Signed sums of a quad with + for its first row; the others are the negatives of these. */
 const SUMS = 8;
 
@@ -52,8 +57,8 @@ export function sumProducts(row: FeedbackRow): void {
   const { bits, columns, groupSize, groups, stride, labels, signs, products, moments } = row;
   const { quads } = moments;
   const perGroup = quadsPerGroup(groupSize);
-  const places = new Int32Array(perGroup + QUAD);
-  const factors = new Float64Array(perGroup + QUAD);
+  const places = new Int32Array(perGroup + BATCH);
+  const factors = new Float32Array(perGroup + BATCH);
   for (let u = row.first; u <= bits; u++) {
     const own = u * columns;
     for (let k = 0; k < columns; k++) signs[own + k] = u === 0 ? 1 : 2 * ((labels[k]! >> (bits - u)) & 1) - 1;
@@ -75,31 +80,43 @@ export function sumProducts(row: FeedbackRow): void {
   }
 }
 
-/** `target[at + k] = Σ_i factors[i] · quads[places[i] + k]`, eight sums of quads in one go. */
+/**
+ * `target[at + k] = Σ_i factors[i] · quads[places[i] + k]`, eight at a time. All of it rounds to float32 (`fround`), which
+ * engines compute without widening.
+ */
 function sumQuads(
   quads: Float32Array,
   places: Int32Array,
-  factors: Float64Array,
+  factors: Float32Array,
   count: number,
   target: Float32Array,
   at: number,
   columns: number,
 ): void {
-  for (let i = 0; i < count; i += QUAD) {
+  for (let i = 0; i < count; i += BATCH) {
     const p0 = places[i]!;
     const p1 = places[i + 1]!;
     const p2 = places[i + 2]!;
     const p3 = places[i + 3]!;
-    const f0 = factors[i]!;
-    const f1 = factors[i + 1]!;
-    const f2 = factors[i + 2]!;
-    const f3 = factors[i + 3]!;
-    const keep = i === 0 ? 0 : 1;
+    const p4 = places[i + 4]!;
+    const p5 = places[i + 5]!;
+    const p6 = places[i + 6]!;
+    const p7 = places[i + 7]!;
+    const f0 = f(factors[i]!);
+    const f1 = f(factors[i + 1]!);
+    const f2 = f(factors[i + 2]!);
+    const f3 = f(factors[i + 3]!);
+    const f4 = f(factors[i + 4]!);
+    const f5 = f(factors[i + 5]!);
+    const f6 = f(factors[i + 6]!);
+    const f7 = f(factors[i + 7]!);
+    const keep = f(i === 0 ? 0 : 1);
     for (let k = 0; k < columns; k++) {
-      target[at + k] =
-        keep * target[at + k]! +
-        (f0 * quads[p0 + k]! + f1 * quads[p1 + k]!) +
-        (f2 * quads[p2 + k]! + f3 * quads[p3 + k]!);
+      const a = f(f(f0 * quads[p0 + k]!) + f(f1 * quads[p1 + k]!));
+      const b = f(f(f2 * quads[p2 + k]!) + f(f3 * quads[p3 + k]!));
+      const c = f(f(f4 * quads[p4 + k]!) + f(f5 * quads[p5 + k]!));
+      const d = f(f(f6 * quads[p6 + k]!) + f(f7 * quads[p7 + k]!));
+      target[at + k] = f(f(keep * target[at + k]!) + f(f(a + b) + f(c + d)));
     }
   }
 }
