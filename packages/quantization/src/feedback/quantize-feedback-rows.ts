@@ -20,7 +20,9 @@ import { sumProducts } from "./sign-products.js";
 export interface FeedbackPlan {
   /** By precision, from index 0: what its error counts; the planes are shared. */
   readonly importance: readonly number[];
-  /** Rounds of scales and labels. */
+  /** Times that labels are found by feedback, scales being fitted in between; at least 1. */
+  readonly feeds: number;
+  /** Rounds of scales and labels that follow; at least 1. */
   readonly rounds: number;
   /** Passes of descent over the labels in a round, at most. */
   readonly passes: number;
@@ -88,7 +90,7 @@ function loadWeights(row: FeedbackRow, weight: Float32Array, at: number): void {
 }
 
 /** Finds labels, codes and steps. */
-function fitRow(row: FeedbackRow, { importance, rounds, passes }: FeedbackPlan, start: Float64Array): void {
+function fitRow(row: FeedbackRow, { importance, feeds, rounds, passes }: FeedbackPlan, start: Float64Array): void {
   const { groups, stride, seedBits, bits } = row;
   for (let p = seedBits; p <= bits; p++) {
     if (p > JOINT_BITS) {
@@ -100,6 +102,12 @@ function fitRow(row: FeedbackRow, { importance, rounds, passes }: FeedbackPlan, 
     }
   }
   feedErrors(row, importance);
+  for (let feed = 1; feed < feeds; feed++) {
+    sumProducts(row);
+    sumEquations(row);
+    fitScales(row);
+    feedErrors(row, importance);
+  }
   for (let round = 0; round < rounds; round++) {
     sumProducts(row);
     sumEquations(row);
