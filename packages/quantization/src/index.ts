@@ -1,8 +1,8 @@
 /**
  * Turns a float checkpoint into a nested any-precision model: clusters per row or binary codes per group, resumable and
  * deterministic to the bit. It ignores how sensitivities are found and how models are run; files are left to
- * `@stepdown/model-format`. Read next: `pipeline/quantize-checkpoint.ts` for the way through, `codebook/quantize-rows.ts`
- * and `binary/quantize-binary-rows.ts` for the algorithms.
+ * `@stepdown/model-format`. Read next: `pipeline/quantize-checkpoint.ts` for the way through, `codebook/quantize-rows.ts`,
+ * `binary/quantize-binary-rows.ts` and `feedback/quantize-feedback-rows.ts` for the algorithms.
  */
 export {
   type BinaryRowRange,
@@ -13,6 +13,7 @@ export {
 } from "./binary/quantize-binary-rows.js";
 export type { PackedRows } from "./codebook/pack-rows.js";
 export { type ClusteredRows, quantizeRows, type RowRange, type RowSettings } from "./codebook/quantize-rows.js";
+export type { Effort, EffortOptions } from "./feedback/resolve-effort.js";
 export {
   type BinaryCodedOptions,
   type QuantizeBinaryCodedOptions,

@@ -20,7 +20,6 @@ export * from "./sampling/create-sampler.js";
 export * from "./sampling/log-probabilities.js";
 export * from "./sensitivity/collect-second-moments.js";
 export * from "./sensitivity/create-second-moment-sensitivity.js";
-export * from "./sensitivity/diagonal-sensitivity.js";
 export * from "./sensitivity/fingerprint-model.js";
 export * from "./sensitivity/gradient/collect-gradient-sensitivity.js";
 export * from "./sensitivity/open-cached-sensitivity.js";

@@ -29,7 +29,7 @@ export function addCalibrationOptions(command: Command): Command {
     .addOption(
       new Option(
         "--sensitivity <kind>",
-        "what is measured: squared inputs (second-moments, the default, quick), squared gradients of every weight (fisher), or inputs weighted by gradients (guided)",
+        "what is measured: squared inputs (second-moments, the default, quick), squared gradients of every weight (fisher), or inputs weighted by gradients (guided, the default of --effort calibrated and best)",
       ).choices(["second-moments", "fisher", "guided"]),
     )
     .option("--calibration-samples <n>", "pieces of text (default: 32, with gradients 100)", integer(1))

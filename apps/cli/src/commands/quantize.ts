@@ -1,13 +1,12 @@
 import { InvalidArgumentError } from "@stepdown/core";
 import { openCheckpoint } from "@stepdown/model-format";
 import { quantizeCheckpoint } from "@stepdown/quantization";
-import { diagonalSensitivity } from "@stepdown/runtime";
 import { InvalidArgumentError as BadUse, type Command, Option } from "commander";
 import { addCalibrationOptions, type CalibrationOptions } from "../calibration/calibration-options.js";
 import { openCalibration } from "../calibration/open-calibration.js";
 import type { CommandContext } from "../command-context.js";
 import { withExamples } from "../options/examples.js";
-import { integer } from "../options/parse.js";
+import { bitList, integer } from "../options/parse.js";
 import { formatTable } from "../output/table.js";
 import { formatBytes, formatCount } from "../output/units.js";
 
@@ -19,6 +18,8 @@ interface QuantizeOptions extends CalibrationOptions {
   readonly mode?: "exact" | "fixed" | "reference";
   readonly groupSize?: number;
   readonly offset?: boolean;
+  readonly effort?: "quick" | "calibrated" | "best";
+  readonly optimizeFor?: number[];
   readonly head: number | "keep";
   readonly seed?: number;
   readonly overwrite?: boolean;
@@ -50,6 +51,12 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
     )
     .option("--group-size <n>", "bcq: columns that share scales (default: 96 where possible)", integer(1))
     .option("--offset", "bcq: an offset per group")
+    .addOption(
+      new Option("--effort <effort>", "bcq: quick (default), or with --calibration: calibrated, best (slower)").choices(
+        ["quick", "calibrated", "best"],
+      ),
+    )
+    .option("--optimize-for <list>", "bcq: precisions that matter most, for calibrated and best, like 3,4", bitList)
     .option("--head <bits>", "bits of embedding and output head (2 to 8), or keep", headBits, 8);
   addCalibrationOptions(command)
     .option(
@@ -68,6 +75,10 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
       "stepdown quantize ./SmolLM2-135M --out nested --calibration documents.jsonl --sensitivity fisher",
       "weighed by the gradients of every weight; measured once, kept for the next run",
     ],
+    [
+      "stepdown quantize ./SmolLM2-135M --out nested --codec bcq --bits 8 --calibration documents.jsonl --effort calibrated",
+      "errors fed back, weighed by inputs and gradients",
+    ],
   ]);
   command.action(async (source: string, options: QuantizeOptions) => {
     if (options.bits < options.seedBits) {
@@ -79,10 +90,12 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
     if (calibration === undefined && options.sensitivity !== undefined) {
       throw new InvalidArgumentError(`--sensitivity ${options.sensitivity} is measured on a text; give --calibration.`);
     }
-    const measured =
-      calibration === undefined ? undefined : await openCalibration(source, { ...options, calibration }, context);
-    // No codec here feeds errors back yet: whole matrices of moments serve by their diagonals.
-    const sensitivity = options.sensitivity === "guided" && measured ? diagonalSensitivity(measured) : measured;
+    // Error feedback needs whole matrices of moments; everything else is content with less.
+    const kind = options.sensitivity ?? ((options.effort ?? "quick") === "quick" ? "second-moments" : "guided");
+    const sensitivity =
+      calibration === undefined
+        ? undefined
+        : await openCalibration(source, { ...options, calibration, sensitivity: kind }, context);
     await using checkpoint = await openCheckpoint(source, { signal: context.signal });
     const display = context.startProgress();
     try {
@@ -96,6 +109,8 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         seed: options.seed,
         groupSize: options.groupSize,
         offset: options.offset,
+        effort: options.effort,
+        optimizeFor: options.optimizeFor,
         head: options.head,
         sensitivity,
         threads: options.threads,

@@ -42,19 +42,46 @@ export function checkWeights(
   }
 }
 
-/** Sensitivities have the layer's shape, are finite and not negative. */
-export function checkSensitivity({ kind, values }: Sensitivity, { rows, columns }: LinearShape, name: string): void {
-  const expected = kind === "columns" ? columns : rows * columns;
+/** How far entries of moments may differ from their mirror images, relative to the diagonal: sums in float32 agree better. */
+const ASYMMETRY = 1e-3;
+
+/** Sensitivities have the layer's shape, are finite and not negative; of moments that holds for the diagonal. */
+export function checkSensitivity(sensitivity: Sensitivity, { rows, columns }: LinearShape, name: string): void {
+  const { kind, values } = sensitivity;
+  const expected = { columns, weights: rows * columns, moments: columns * columns }[kind];
   if (values.length !== expected) {
     throw new InvalidArgumentError(
       `The sensitivity of ${name} (kind "${kind}") has ${values.length} values; the layer [${rows}, ${columns}] needs ${expected}.`,
     );
   }
+  const diagonal = kind === "moments" ? columns + 1 : 1;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    if (value >= 0 && value < Number.POSITIVE_INFINITY) continue;
+    const least = i % diagonal === 0 ? 0 : -LARGEST_FLOAT32;
+    if (value >= least && value <= LARGEST_FLOAT32) continue;
     throw new InvalidArgumentError(
-      `The sensitivity of ${name} holds ${value} at position ${i}; sensitivities have to be finite and not negative.`,
+      kind === "moments"
+        ? `The moments of ${name} hold ${value} at row ${Math.floor(i / columns)}, column ${i % columns}; they have to be finite, and their diagonal not negative.`
+        : `The sensitivity of ${name} holds ${value} at position ${i}; sensitivities have to be finite and not negative.`,
     );
   }
+  if (kind === "moments") checkSymmetry(values, columns, name);
+}
+
+function checkSymmetry(values: Float32Array, columns: number, name: string): void {
+  for (let i = 0; i < columns; i++) {
+    for (let j = 0; j < i; j++) {
+      const difference = Math.abs(values[i * columns + j]! - values[j * columns + i]!);
+      if (difference === 0) continue;
+      if (difference <= ASYMMETRY * Math.sqrt(values[i * (columns + 1)]! * values[j * (columns + 1)]!)) continue;
+      throw new InvalidArgumentError(
+        `The moments of ${name} are not symmetric: row ${i}, column ${j} holds ${values[i * columns + j]}, its mirror image ${values[j * columns + i]}.`,
+      );
+    }
+  }
+}
+
+/** How much an error in each input feature matters: the diagonal of moments. */
+export function diagonalOf(moments: Float32Array, columns: number): Float32Array {
+  return Float32Array.from({ length: columns }, (_, k) => moments[k * (columns + 1)]!);
 }

@@ -103,6 +103,13 @@ describe("result", () => {
     expect(digest(repeated)).toBe(digest(result));
   });
 
+  test("of moments the diagonal counts", async () => {
+    const values = new Float32Array(shape.columns ** 2).fill(-0.5);
+    for (let k = 0; k < shape.columns; k++) values[k * (shape.columns + 1)] = columns.values[k]!;
+    const sensitivity: Sensitivity = { kind: "moments", values };
+    expect(await quantizeLinear(weight, shape, { bits: 5, sensitivity, pool: pools[0]! })).toEqual(result);
+  });
+
   test("every mode has its own clusters and the seed changes only those that draw", async () => {
     const quantize = async (mode: "exact" | "fixed", seed: number): Promise<string> =>
       digest(await quantizeLinear(weight, shape, { mode, seed, pool: pools[0]! }));

@@ -5,7 +5,7 @@ import type { LinearShape, Sensitivity, WaitOptions } from "@stepdown/core";
 import { createRowPool } from "../pool/create-row-pool.js";
 import type { RowPool } from "../pool/row-pool.js";
 import type { RowCodec, RowWork } from "../pool/row-work.js";
-import { checkSensitivity, checkShape, checkWeights } from "./check-weights.js";
+import { checkSensitivity, checkShape, checkWeights, diagonalOf } from "./check-weights.js";
 
 /** Options that every codec has. */
 export interface LayerOptions extends WaitOptions {
@@ -18,10 +18,12 @@ export interface LayerOptions extends WaitOptions {
 }
 
 /** What {@link quantizeRanges} needs to know of a codec. */
-export interface RangePlan<C extends RowCodec> {
+export interface RangePlan<C extends Exclude<RowCodec, "moments">> {
   readonly codec: C;
   /** What a range has besides its rows. */
   readonly settings: Omit<RowWork[C]["range"], "rows" | "columns" | "weight" | "sensitivity">;
+  /** Weights per range. Default: some 15 ms of work of the codecs without feedback. */
+  readonly weightsPerRange?: number;
   /** Puts a finished range where it belongs; `start` is its first row. */
   place(rows: RowWork[C]["rows"], start: number): void;
 }
@@ -41,7 +43,7 @@ export function checkLayer(weight: Float32Array, shape: LinearShape, { sensitivi
 }
 
 /** Quantizes all rows of a checked layer, range by range; the result does not depend on how it is cut. */
-export async function quantizeRanges<C extends RowCodec>(
+export async function quantizeRanges<C extends Exclude<RowCodec, "moments">>(
   weight: Float32Array,
   { rows, columns }: LinearShape,
   plan: RangePlan<C>,
@@ -50,7 +52,7 @@ export async function quantizeRanges<C extends RowCodec>(
   const { signal, onProgress, name = "the weight" } = options;
   const pool = options.pool ?? (await createRowPool());
   try {
-    const rowsPerRange = Math.max(1, Math.floor(WEIGHTS_PER_RANGE / columns));
+    const rowsPerRange = Math.max(1, Math.floor((plan.weightsPerRange ?? WEIGHTS_PER_RANGE) / columns));
     let next = 0;
     let done = 0;
     let failed = false;
@@ -95,5 +97,6 @@ function sensitivityOfRows(
 ): { sensitivity?: Float32Array } {
   if (sensitivity === undefined) return {};
   const { kind, values } = sensitivity;
+  if (kind === "moments") return { sensitivity: diagonalOf(values, columns) };
   return { sensitivity: kind === "columns" ? values.slice() : values.slice(start * columns, stop * columns) };
 }

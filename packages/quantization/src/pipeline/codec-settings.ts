@@ -4,6 +4,7 @@
 import { InvalidArgumentError, UnsupportedError } from "@stepdown/core";
 import type { BinarySettings } from "../binary/quantize-binary-rows.js";
 import type { RowSettings } from "../codebook/quantize-rows.js";
+import { type ResolvedEffort, resolveEffort } from "../feedback/resolve-effort.js";
 import type { BinaryCodedOptions } from "../linear/quantize-binary-coded.js";
 import type { CodebookOptions } from "../linear/quantize-linear.js";
 import { resolvePrecisions, resolveSettings } from "../linear/resolve-settings.js";
@@ -11,10 +12,10 @@ import { resolvePrecisions, resolveSettings } from "../linear/resolve-settings.j
 /** Settings of either codec; `groupSize` as asked for, absent where every layer chooses. */
 export type CodecSettings =
   | ({ readonly codec: "codebook" } & RowSettings)
-  | ({ readonly codec: "bcq"; readonly groupSize?: number } & BinarySettings);
+  | ({ readonly codec: "bcq"; readonly groupSize?: number } & BinarySettings & ResolvedEffort);
 
 /** Options that belong to one codec only. */
-const OWN_OPTIONS = { codebook: ["mode", "seed"], bcq: ["groupSize", "offset"] } as const;
+const OWN_OPTIONS = { codebook: ["mode", "seed"], bcq: ["groupSize", "offset", "effort", "optimizeFor"] } as const;
 
 /** Fills in defaults; refuses unknown codecs and options of the other codec. */
 export function resolveCodec(
@@ -30,12 +31,19 @@ export function resolveCodec(
     throw new InvalidArgumentError(`${foreign} is an option of the codec ${other}; leave it out or choose that codec.`);
   }
   if (codec === "codebook") return { codec, ...resolveSettings(options) };
-  return { codec, ...resolvePrecisions(options), offset, ...(groupSize === undefined ? {} : { groupSize }) };
+  const precisions = resolvePrecisions(options);
+  const effort = resolveEffort(options, precisions);
+  return { codec, ...precisions, ...effort, offset, ...(groupSize === undefined ? {} : { groupSize }) };
 }
 
 /** What the model's `quantization_config` says of the settings, apart from codec and bits. */
 export function metadataOf(settings: CodecSettings): Record<string, unknown> {
   return settings.codec === "codebook"
     ? { mode: settings.mode, seed: settings.seed }
-    : { effort: "quick", group_size: settings.groupSize ?? null, offsets: settings.offset };
+    : {
+        effort: settings.effort,
+        ...(settings.optimizeFor === undefined ? {} : { optimize_for: settings.optimizeFor }),
+        group_size: settings.groupSize ?? null,
+        offsets: settings.offset,
+      };
 }

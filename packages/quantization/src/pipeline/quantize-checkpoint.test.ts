@@ -281,6 +281,17 @@ describe("refusals", () => {
     await expect(quantize(createModel(), options)).rejects.toThrow(InvalidArgumentError);
   });
 
+  test("error feedback without a text is refused before anything is written", async () => {
+    const run = quantize(createModel(), { codec: "bcq", effort: "calibrated" });
+    await expect(run).rejects.toThrow(InvalidArgumentError);
+    await expect(run).rejects.toThrow(/calibration text/);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("an effort is an option of the binary codec", async () => {
+    await expect(quantize(createModel(), { effort: "best" })).rejects.toThrow(/effort is an option of the codec bcq/);
+  });
+
   test("an unknown codec names those that are known", async () => {
     await expect(quantize(createModel(), { codec: "zip" })).rejects.toThrow(UnsupportedError);
     await expect(quantize(createModel(), { codec: "zip" })).rejects.toThrow(/codebook.*bcq/);

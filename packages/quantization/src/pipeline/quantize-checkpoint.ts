@@ -28,8 +28,8 @@ import { textAssetFiles } from "./text-asset-files.js";
 import { inspectWorkDirectory, openWorkDirectory } from "./work-directory.js";
 
 /**
- * Options of {@link quantizeCheckpoint}. `mode` and `seed` belong to the codec `codebook`, `groupSize` and `offset` to
- * `bcq`.
+ * Options of {@link quantizeCheckpoint}. `mode` and `seed` belong to the codec `codebook`, `groupSize`, `offset`,
+ * `effort` and `optimizeFor` to `bcq`.
  */
 export interface QuantizeCheckpointOptions extends CodebookOptions, BinaryCodedOptions, WaitOptions {
   /** The float model. It is not disposed of here. */
@@ -56,6 +56,11 @@ export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Pr
   const { checkpoint, sensitivity, signal, onProgress } = options;
   const settings = resolveCodec(options);
   const head = resolveHead(options);
+  if (settings.codec === "bcq" && settings.effort !== "quick" && sensitivity === undefined) {
+    throw new InvalidArgumentError(
+      `The effort ${settings.effort} needs second moments measured on a text, and there are none. Give a calibration text, or choose the effort quick.`,
+    );
+  }
   signal?.throwIfAborted();
   const { resolve } = await import("node:path");
   const directory = resolve(options.directory);

@@ -5,7 +5,7 @@
  */
 import { OutOfMemoryError } from "@stepdown/core";
 import type { RowPool } from "./row-pool.js";
-import type { RowCodec, RowTask, RowWork } from "./row-work.js";
+import { inputBuffersOf, type RowCodec, type RowTask, type RowWork } from "./row-work.js";
 import type { WorkerReply, WorkerRequest } from "./worker-messages.js";
 
 interface Job {
@@ -36,9 +36,7 @@ export async function createWorkerPool(threads?: number): Promise<RowPool> {
       const job = queue.shift();
       if (job === undefined) return;
       slot.job = job;
-      const { weight, sensitivity } = job.task.range;
-      const buffers = (sensitivity === undefined ? [weight] : [weight, sensitivity]).map(({ buffer }) => buffer);
-      slot.worker.postMessage({ id: nextId++, task: job.task } satisfies WorkerRequest, buffers as ArrayBuffer[]);
+      slot.worker.postMessage({ id: nextId++, task: job.task } satisfies WorkerRequest, inputBuffersOf(job.task));
     }
   };
 

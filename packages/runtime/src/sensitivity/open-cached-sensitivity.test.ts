@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { Sensitivity } from "@stepdown/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { randomCheckpoint, tinyConfig } from "../test-support/tiny-models.js";
-import { diagonalSensitivity } from "./diagonal-sensitivity.js";
 import { fingerprintModel } from "./fingerprint-model.js";
 import { type CachedSensitivityOptions, openCachedSensitivity } from "./open-cached-sensitivity.js";
 import { sensitivityKey } from "./sensitivity-key.js";
@@ -110,19 +109,6 @@ describe("sensitivities in a file", () => {
     const { seen, options } = setUp("shape.safetensors");
     await expect(openCachedSensitivity(options).read("a", { rows: 2, columns: 3 })).rejects.toThrow(/\[3, 2\]/);
     expect(seen.measured).toBe(1);
-  });
-});
-
-describe("the diagonal of second moments", () => {
-  it("stands for the matrix, under a key of its own; other kinds pass", async () => {
-    const { options } = setUp("diagonal.safetensors", "moments");
-    const source = diagonalSensitivity(openCachedSensitivity(options));
-    expect(source.key).not.toBe(options.key);
-    const found = await source.read("b", layers[1]!);
-    expect(found).toEqual({ kind: "columns", values: Float32Array.of(100, 105, 110, 115) });
-    const { options: weights, values } = setUp("not-diagonal.safetensors");
-    const passed = await diagonalSensitivity(openCachedSensitivity(weights)).read("a", layers[0]!);
-    expect(passed).toEqual({ kind: "weights", values: values("a") });
   });
 });
 
