@@ -21,6 +21,7 @@ interface QuantizeOptions {
   readonly mode?: "exact" | "fixed" | "reference";
   readonly groupSize?: number;
   readonly offset?: boolean;
+  readonly outliers?: number;
   readonly head: number | "keep";
   readonly calibration?: string;
   readonly calibrationSamples: number;
@@ -54,6 +55,7 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         "codebook: optimal clusters and splits (exact, the default), or as the published method (fixed, reference)",
       ).choices(["exact", "fixed", "reference"]),
     )
+    .option("--outliers <share>", "codebook: share of the weights kept apart, 32 bits each (0.005 is much)", share)
     .option("--group-size <n>", "bcq: columns that share scales (default: 96 where possible)", integer(1))
     .option("--offset", "bcq: an offset per group")
     .option("--head <bits>", "bits of embedding and output head (2 to 8), or keep", headBits, 8)
@@ -93,6 +95,7 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         seed: options.seed,
         groupSize: options.groupSize,
         offset: options.offset,
+        outliers: options.outliers,
         head: options.head,
         sensitivity,
         threads: options.threads,
@@ -171,6 +174,12 @@ async function measureMoments(
   } finally {
     display.finish();
   }
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value <= 0.05)) throw new BadUse("Expected a number from 0 to 0.05.");
+  return value;
 }
 
 function headBits(text: string): number | "keep" {
