@@ -78,9 +78,10 @@ export function searchMultiplier(layers: readonly MagnitudeSummary[], share: num
   return multiplier;
 }
 
+/** Weights that are 0 are no outliers, even where half of a layer is 0 and so its range. */
 function countOutliers({ negative, positive }: MagnitudeSummary, threshold: number): number {
   const below = firstNot(negative, (w) => w > threshold);
-  return below + firstNot(positive, (w) => w >= threshold);
+  return below + firstNot(positive, (w) => w >= threshold && w > 0);
 }
 
 /** How many of the first entries satisfy a condition that no entry satisfies after the first that does not. */
