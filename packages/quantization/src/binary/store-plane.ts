@@ -18,8 +18,8 @@ const MAXIMUM_ROUNDS = 2;
  * equations in agreement. The row's error is never above the previous one.
  */
 export function storePlane(row: BinaryRow, bits: number, previous: StoredRow): StoredRow {
-  const { codes } = row;
-  const codesBefore = codes.slice();
+  const { codes, codesBefore } = row;
+  codesBefore.set(codes);
   let pattern = patternOfStep(largestScale(row, bits));
   let error = 0;
   for (let group = 0; group < row.groups; group++) {
