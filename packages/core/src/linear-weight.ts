@@ -52,7 +52,27 @@ export interface CodebookWeight extends NestedPlanes {
   readonly codec: "codebook";
   /** For every precision seedBits … bits: IEEE half-precision patterns `[rows][2^p]`. */
   readonly tables: ReadonlyMap<Precision, Uint16Array>;
+  /** Weights that no precision takes from the tables. Absent: none. */
+  readonly outliers?: SparseOutliers;
 }
+
+/**
+ * Single weights kept apart, row by row (dense-and-sparse, arXiv 2306.07629). They replace what the tables say at their
+ * places, at every precision; their places still have labels, which mean nothing.
+ *
+ * Effective bits per weight: `32 · share + 32 / columns` more.
+ */
+export interface SparseOutliers {
+  /** `[rows + 1]`: row r has entries `starts[r]` to `starts[r + 1] − 1`; the first is 0, the last the number of entries. */
+  readonly starts: Uint32Array;
+  /** Column of each entry, ascending within a row. */
+  readonly columns: Uint16Array;
+  /** IEEE half-precision patterns. */
+  readonly values: Uint16Array;
+}
+
+/** Columns that a weight with outliers can have: what their 16-bit numbers reach. */
+export const MAXIMUM_OUTLIER_COLUMNS = 65_536;
 
 /**
  * Mid-rise uniform code with one step per row, nested by truncation; used for embeddings and output heads, where tables

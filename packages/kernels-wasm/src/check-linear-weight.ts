@@ -2,7 +2,13 @@
  * Whether the arrays of a weight have the lengths that its shape and codec demand. The kernels rely on it, because a
  * weight may come from a hostile file. Values are not looked at: every pattern of the right length is a weight.
  */
-import { InvalidArgumentError, type LinearWeight, MAXIMUM_NESTED_PRECISION, type NestedWeight } from "@stepdown/core";
+import {
+  type CodebookWeight,
+  InvalidArgumentError,
+  type LinearWeight,
+  MAXIMUM_NESTED_PRECISION,
+  type NestedWeight,
+} from "@stepdown/core";
 import { requireWhole } from "./checks.js";
 
 /** Throws `InvalidArgumentError` for a weight that cannot be what it says. */
@@ -46,6 +52,27 @@ export function checkLinearWeight(weight: LinearWeight): void {
     requireArray(scales?.steps, Uint16Array, rows, `steps of ${precision} bits`);
     if (scales?.offsets !== undefined) requireArray(scales.offsets, Int8Array, groups, `offsets of ${precision} bits`);
   }
+  if (codec === "codebook") checkOutliers(weight);
+}
+
+/** Entries lie inside the matrix, in order; the loops over them rely on it. */
+function checkOutliers({ outliers, rows, columns }: CodebookWeight): void {
+  if (outliers === undefined) return;
+  const { starts, columns: places, values } = outliers;
+  requireArray(starts, Uint32Array, rows + 1, "outlier starts");
+  const count = starts[rows]!;
+  requireArray(places, Uint16Array, count, "outlier columns");
+  requireArray(values, Uint16Array, count, "outlier values");
+  let isOrdered = starts[0] === 0;
+  for (let row = 0; row < rows && isOrdered; row++) {
+    isOrdered = starts[row]! <= starts[row + 1]! && starts[row + 1]! <= count;
+    for (let i = starts[row]!; i < starts[row + 1]! && isOrdered; i++)
+      isOrdered = places[i]! < columns && (i === starts[row] || places[i]! > places[i - 1]!);
+  }
+  if (!isOrdered)
+    throw new InvalidArgumentError(
+      "prepareLinear: outliers must ascend row by row and lie inside the weight's columns.",
+    );
 }
 
 function checkPlanes({ seedBits, bits, planes, rows, columns }: NestedWeight): void {
@@ -63,7 +90,7 @@ function checkPlanes({ seedBits, bits, planes, rows, columns }: NestedWeight): v
   });
 }
 
-type NumberArray = Float32Array | Uint16Array | Uint8Array | Int8Array;
+type NumberArray = Float32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
 
 function requireArray(
   array: NumberArray | undefined,

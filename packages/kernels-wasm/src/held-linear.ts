@@ -1,5 +1,6 @@
 /** Weights as they lie in linear memory. All pointers are byte addresses. */
 import type { Precision, PreparedLinear, WeightCodec } from "@stepdown/core";
+import type { HeldOutliers } from "./sparse-outliers.js";
 
 /** Layout by codec; see the file of the same codec in `../assembly`. */
 export type WeightLayout =
@@ -11,6 +12,8 @@ export type WeightLayout =
       readonly planeBytes: number;
       /** Per precision halves `[rows][2^p]`, and whether all of them are finite. */
       readonly tables: ReadonlyMap<Precision, { readonly start: number; readonly isFinite: boolean }>;
+      /** Absent where no weight is kept apart. */
+      readonly outliers: HeldOutliers | undefined;
     }
   | {
       readonly kind: "uniform";

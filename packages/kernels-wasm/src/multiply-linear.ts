@@ -7,8 +7,10 @@ import type { Precision } from "@stepdown/core";
 import type { HeldLinear } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
 import type { LinearInput } from "./linear-input.js";
+import type { LinearMemory } from "./linear-memory.js";
 import { multiplyPaired } from "./multiply-paired.js";
 import type { Scratch } from "./scratch.js";
+import { addOutliers, replaceOutliers } from "./sparse-outliers.js";
 import { splitRows } from "./threads/split-rows.js";
 import type { ThreadTeam } from "./threads/thread-team.js";
 
@@ -22,6 +24,7 @@ const TABLE_BYTES = 1024;
 /** Where kernels run. */
 export interface Place {
   readonly exports: KernelExports;
+  readonly memory: LinearMemory;
   readonly scratch: Scratch;
   readonly team: ThreadTeam;
 }
@@ -63,7 +66,7 @@ export function multiplyLinear(
 
 /** One token straight from the stored form; false where the codec has no such kernel or the numbers do not suit it. */
 function multiplyToken(
-  { scratch, team }: Place,
+  { scratch, team, memory }: Place,
   weight: HeldLinear,
   precision: Precision,
   input: LinearInput,
@@ -86,7 +89,9 @@ function multiplyToken(
     return true;
   }
   if (layout.kind === "codebook") {
-    const { planes, planeBytes, tables } = layout;
+    const { planes, planeBytes, tables, outliers } = layout;
+    // Differences from what is infinite mean nothing; in a tile such weights are replaced.
+    if (outliers !== undefined && !tables.get(precision)!.isFinite) return false;
     const labelBytes = columns + TABLE_BYTES;
     const labels = scratch.reserve("labels", parts.length * labelBytes);
     const x = input.padded(columns);
@@ -97,6 +102,7 @@ function multiplyToken(
       ...[x, outputOf(first), biasOf(first), labels + index * labelBytes],
     ]);
     team.run("dotCodebook", calls);
+    if (outliers !== undefined) addOutliers(outliers, precision, memory.floats, x / 4, output / 4);
     return true;
   }
   if (layout.kind === "uniform") {
@@ -119,7 +125,7 @@ function multiplyToken(
 
 /** Rows `row … row + count − 1` as float32, `[count][paddedColumns]` at `target`. Not for float32 weights. */
 export function dequantizeRows(
-  { exports, scratch }: Place,
+  { exports, scratch, memory }: Place,
   weight: HeldLinear,
   precision: Precision,
   row: number,
@@ -153,6 +159,8 @@ export function dequantizeRows(
         target,
         labels,
       );
+      if (layout.outliers !== undefined)
+        replaceOutliers(layout.outliers, row, count, memory.floats, target / 4, paddedColumns);
       return;
     }
     case "uniform": {

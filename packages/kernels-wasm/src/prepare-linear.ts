@@ -8,6 +8,7 @@ import { HeldLinear, type WeightLayout } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
 import { type LinearMemory, roundUp } from "./linear-memory.js";
 import type { Scratch } from "./scratch.js";
+import { halfToNumber, holdOutliers } from "./sparse-outliers.js";
 
 /** Columns of nested weights are padded to this: half a block of the plane layout. */
 const NESTED_COLUMNS = 64;
@@ -91,7 +92,9 @@ class Preparation {
     if (weight.codec === "codebook") {
       const tables = new Map<Precision, { start: number; isFinite: boolean }>();
       for (let p = weight.seedBits; p <= weight.bits; p++) tables.set(p, this.#copyTable(weight.tables.get(p)!));
-      return { kind: "codebook", ...planes, tables };
+      const outliers = holdOutliers(weight);
+      this.#bytes += outliers?.bytes ?? 0;
+      return { kind: "codebook", ...planes, tables, outliers };
     }
     const scales = new Map<Precision, { codes: number; steps: number; offsets: number }>();
     for (let p = weight.seedBits; p <= weight.bits; p++) {
@@ -269,12 +272,4 @@ function copyRows(
   memory.fill(0, start, start + rows * rowBytes);
   for (let row = 0; row < rows; row++)
     memory.set(source.subarray(row * sourceRowBytes, (row + 1) * sourceRowBytes), start + row * rowBytes);
-}
-
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }

@@ -59,6 +59,25 @@ function checkTables(weight: CodebookWeight): void {
       weight.rows * 2 ** precision,
       `table of ${precision} bits`,
     );
+  checkOutliers(weight);
+}
+
+/** Entries lie inside the matrix, in order; the loops over them rely on it. */
+function checkOutliers({ outliers, rows, columns }: CodebookWeight): void {
+  if (outliers === undefined) return;
+  const { starts, columns: places, values } = outliers;
+  requireLength(starts, Uint32Array, rows + 1, "outlier starts");
+  const count = starts[rows]!;
+  requireLength(places, Uint16Array, count, "outlier columns");
+  requireLength(values, Uint16Array, count, "outlier values");
+  let isOrdered = starts[0] === 0;
+  for (let row = 0; row < rows && isOrdered; row++) {
+    isOrdered = starts[row]! <= starts[row + 1]! && starts[row + 1]! <= count;
+    for (let i = starts[row]!; i < starts[row + 1]! && isOrdered; i++)
+      isOrdered = places[i]! < columns && (i === starts[row] || places[i]! > places[i - 1]!);
+  }
+  if (!isOrdered)
+    throw new InvalidArgumentError("A weight's outliers must ascend row by row and lie inside its columns.");
 }
 
 function checkUniform(weight: UniformWeight): void {
@@ -86,7 +105,7 @@ function requireCount(value: unknown, what: string): void {
     throw new InvalidArgumentError(`A weight needs a positive whole number of ${what}, got ${String(value)}.`);
 }
 
-type NumberArray = Float32Array | Uint16Array | Uint8Array | Int8Array;
+type NumberArray = Float32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
 
 function requireLength(
   array: NumberArray | undefined,

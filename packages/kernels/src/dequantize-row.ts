@@ -36,7 +36,7 @@ function dequantizeDense(weight: DenseWeight, row: number, target: Float32Array)
   }
 }
 
-/** `table_p[row][label >> (bits − p)]`; the shifted label is what the first p planes spell. */
+/** `table_p[row][label >> (bits − p)]`, the shifted label what the first p planes spell; outliers replace it. */
 function dequantizeCodebook(weight: CodebookWeight, precision: Precision, row: number, target: Float32Array): void {
   const table = weight.tables.get(precision)!;
   const entries = 2 ** precision;
@@ -44,6 +44,9 @@ function dequantizeCodebook(weight: CodebookWeight, precision: Precision, row: n
   for (let u = 0; u < entries; u++) centroids[u] = float16ToNumber(table[row * entries + u]!);
   const labels = readLabels(weight, precision, row);
   for (let k = 0; k < weight.columns; k++) target[k] = centroids[labels[k]!]!;
+  if (weight.outliers === undefined) return;
+  const { starts, columns, values } = weight.outliers;
+  for (let i = starts[row]!; i < starts[row + 1]!; i++) target[columns[i]!] = float16ToNumber(values[i]!);
 }
 
 /** `scale[row] · (2u + 1 − 2^p) / 2^p` with u the first p bits of the label. */

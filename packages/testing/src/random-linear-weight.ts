@@ -1,4 +1,4 @@
-import type { BinaryScales, LinearWeight, Precision, WeightCodec } from "@stepdown/core";
+import type { BinaryScales, LinearWeight, Precision, SparseOutliers, WeightCodec } from "@stepdown/core";
 import { createRandom, type Random } from "./checks/random.js";
 
 /** Character of a random weight's numbers. */
@@ -17,6 +17,8 @@ export interface RandomLinearWeightOptions {
   readonly groupSize?: number;
   /** Whether a binary-coded weight has offsets. Default `false`. */
   readonly offsets?: boolean;
+  /** Share of a codebook weight's numbers that are kept apart. Default 0. */
+  readonly sparse?: number;
   /** Number format of a dense weight. Default `f32`. */
   readonly type?: "f32" | "f16" | "bf16";
   /** Default `normal`: magnitudes around 0.01 to 1. */
@@ -55,7 +57,9 @@ export function createRandomLinearWeight(options: RandomLinearWeightOptions): Li
   if (codec === "uniform") return { codec, ...nested, scales: floats(rows, kind, random) };
   if (codec === "codebook") {
     const table = (precision: Precision) => halves(rows * 2 ** precision, kind, random);
-    return { codec, ...nested, tables: new Map(precisions.map((precision) => [precision, table(precision)])) };
+    const tables = new Map(precisions.map((precision) => [precision, table(precision)]));
+    if (options.sparse === undefined) return { codec, ...nested, tables };
+    return { codec, ...nested, tables, outliers: sparseOutliers(rows, columns, options.sparse, kind, random) };
   }
   const groupSize = options.groupSize ?? columns;
   const groups = rows * (columns / groupSize);
@@ -71,6 +75,25 @@ export function createRandomLinearWeight(options: RandomLinearWeightOptions): Li
     groupSize,
     scales: new Map(precisions.map((precision) => [precision, scales(precision)])),
   };
+}
+
+/** The first and the last row have none, so that empty rows are met. */
+function sparseOutliers(
+  rows: number,
+  columns: number,
+  share: number,
+  kind: RandomWeightKind,
+  random: Random,
+): SparseOutliers {
+  const starts = new Uint32Array(rows + 1);
+  const places: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    for (let k = 0; k < columns; k++) {
+      if (row > 0 && row < rows - 1 && random.below(1000) < 1000 * share) places.push(k);
+    }
+    starts[row + 1] = places.length;
+  }
+  return { starts, columns: Uint16Array.from(places), values: halves(places.length, kind, random) };
 }
 
 function denseWeight(

@@ -1,6 +1,6 @@
 /** `quantize`: weights per second of the quantizer on synthetic layers in a model's shapes. */
 import { InvalidArgumentError, type LinearShape } from "@stepdown/core";
-import { createRowPool, quantizeLinear } from "@stepdown/quantization";
+import { createRowPool, quantizeBinaryCoded, quantizeLinear } from "@stepdown/quantization";
 import { type Command, Option } from "commander";
 import { collectGarbage } from "../collect-garbage.js";
 import { chooseModel } from "../options/model-source.js";
@@ -11,6 +11,7 @@ import { distinctShapes, layersOf } from "../synthetic/synthetic-layers.js";
 import { syntheticFloatWeight } from "../synthetic/synthetic-weight.js";
 import type { Suite } from "./suite.js";
 
+const codecs = ["codebook", "bcq"] as const;
 const modes = ["exact", "fixed", "reference"] as const;
 
 interface QuantizeOptions {
@@ -18,9 +19,13 @@ interface QuantizeOptions {
   readonly rows: number;
   readonly seedBits: number;
   readonly bits: readonly number[];
+  readonly codec: readonly (typeof codecs)[number][];
   readonly mode: readonly (typeof modes)[number][];
   readonly threads?: number;
 }
+
+/** A codec and how it works. */
+type Method = { readonly codec: "codebook"; readonly mode: (typeof modes)[number] } | { readonly codec: "bcq" };
 
 /** The pool's threads end one after another and wait for messages; this much of their time they are surely busy. */
 const POOL_SHARE = 0.75;
@@ -28,9 +33,10 @@ const POOL_SHARE = 0.75;
 /** The suite. */
 export const quantizeSuite: Suite<QuantizeOptions> = {
   name: "quantize",
-  description: "Time the quantizer on synthetic layers: weights per second by mode and bits.",
+  description: "Time the quantizer on synthetic layers: weights per second by codec, mode and bits.",
   examples: [
     ["quantize --shape 135m --bits 4 --threads 1", "one thread"],
+    ["quantize --codec codebook,bcq --bits 8", "both codecs beside each other"],
     ["quantize --shape 7b --rows 64 --mode exact,reference", "two modes beside each other"],
   ],
   defaults: { warmUp: 1, repetitions: 7 },
@@ -46,7 +52,14 @@ export const quantizeSuite: Suite<QuantizeOptions> = {
       .option("--seed-bits <n>", "lowest precision, found by clustering", integer(2, 4), 2)
       .addOption(new Option("--bits <list>", "highest precisions").argParser(bitList).default([4], "4"))
       .addOption(
-        new Option("--mode <list>", modes.join(", ")).argParser(list(oneOf(modes))).default(["exact"], "exact"),
+        new Option("--codec <list>", codecs.join(", "))
+          .argParser(list(oneOf(codecs)))
+          .default(["codebook"], "codebook"),
+      )
+      .addOption(
+        new Option("--mode <list>", `of codebook: ${modes.join(", ")}`)
+          .argParser(list(oneOf(modes)))
+          .default(["exact"], "exact"),
       )
       .option("--threads <n>", "worker threads; 0: the main thread (default: all cores)", integer(0, 256));
   },
@@ -69,12 +82,17 @@ export const quantizeSuite: Suite<QuantizeOptions> = {
     const threads = Math.max(1, pool.threads);
     const notes = pool.fallbackReason === undefined ? [] : [`${pool.fallbackReason}.`];
     session.engines.set(ENGINE, { name: ENGINE, kernels: "typescript", threads, notes });
-    const variants = options.mode.flatMap((mode) => {
+    const methods = options.codec.flatMap((codec): Method[] => {
+      if (codec === "codebook") return options.mode.map((mode) => ({ codec, mode }));
+      return [{ codec }];
+    });
+    const variants = methods.flatMap((method) => {
       return options.bits.map((bits): SuiteVariant => {
+        const settings = { seedBits, bits, pool, signal };
         return {
           engine: ENGINE,
           threads,
-          codec: `codebook-${mode}`,
+          codec: method.codec === "bcq" ? "bcq" : `codebook-${method.mode}`,
           bits,
           work: weights,
           workUnit: "weights",
@@ -84,7 +102,11 @@ export const quantizeSuite: Suite<QuantizeOptions> = {
           async run() {
             // All at once: the pool's queue keeps its threads busy from layer to layer.
             await Promise.all(
-              layers.map(({ shape, weight }) => quantizeLinear(weight, shape, { seedBits, bits, mode, pool, signal })),
+              layers.map(({ shape, weight }) =>
+                method.codec === "bcq"
+                  ? quantizeBinaryCoded(weight, shape, settings)
+                  : quantizeLinear(weight, shape, { ...settings, mode: method.mode }),
+              ),
             );
           },
         };

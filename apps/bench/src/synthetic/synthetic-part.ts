@@ -27,6 +27,10 @@ export function syntheticPart(
     case "scale":
       // A uniform code between −s and s has the root mean square s/√3.
       return Float32Array.from({ length: rows }, () => scale * Math.sqrt(3) * (0.9 + 0.2 * random.uniform()));
+    case "outlier-starts":
+    case "outlier-columns":
+    case "outlier-values":
+      throw new Error(`synthetic layers have no ${part.kind}`);
     case "scale-codes":
       return Int8Array.from({ length: rows * groups * part.precision }, (_, index) => {
         const code = Math.max(1, LARGEST_CODE >> (index % part.precision));

@@ -1,4 +1,5 @@
 import { freemem } from "node:os";
+import type { Checkpoint } from "@stepdown/core";
 import { openCheckpoint } from "@stepdown/model-format";
 import { describeCheckpoint } from "@stepdown/runtime";
 import type { Command } from "commander";
@@ -34,15 +35,17 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       };
     });
     const { architecture, codec, parameters, nestedWeights, ...shapes } = description;
+    const outliers = countOutliers(checkpoint);
     if (options.json) {
       context.print(
-        `${JSON.stringify({ path, kind: checkpoint.kind, architecture, shapes, codec, parameters, nestedWeights, availableMemoryBytes: available, precisions })}\n`,
+        `${JSON.stringify({ path, kind: checkpoint.kind, architecture, shapes, codec, parameters, nestedWeights, outliers, availableMemoryBytes: available, precisions })}\n`,
       );
       return;
     }
     const facts: [string, string][] = [
       ["architecture", architecture],
       ["codec", checkpoint.kind === "float" ? "float (not quantized)" : codec],
+      ...(outliers === 0 ? [] : [["outliers", describeOutliers(outliers, nestedWeights)] as [string, string]]),
       ["parameters", `${formatCount(parameters)} (${formatCount(nestedWeights)} in the blocks' linear layers)`],
       ["blocks", `${shapes.blocks} × hidden ${shapes.hiddenSize}, intermediate ${shapes.intermediateSize}`],
       [
@@ -66,4 +69,16 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       )}\n`,
     );
   });
+}
+
+/** Weights kept apart from the tables, by the tensors that hold them. */
+function countOutliers({ kind, tensors }: Checkpoint): number {
+  if (kind === "float") return 0;
+  let count = 0;
+  for (const [name, { shape }] of tensors) if (name.endsWith(".outlier_values")) count += shape[0] ?? 0;
+  return count;
+}
+
+function describeOutliers(count: number, weights: number): string {
+  return `${formatCount(count)} weights kept apart in half precision (${((100 * count) / weights).toFixed(2)} %)`;
 }

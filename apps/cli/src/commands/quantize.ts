@@ -20,6 +20,7 @@ interface QuantizeOptions extends CalibrationOptions {
   readonly offset?: boolean;
   readonly effort?: "quick" | "calibrated" | "best";
   readonly optimizeFor?: number[];
+  readonly outliers?: number;
   readonly head: number | "keep";
   readonly seed?: number;
   readonly overwrite?: boolean;
@@ -49,6 +50,7 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         "codebook: optimal clusters and splits (exact, the default), or as the published method (fixed, reference)",
       ).choices(["exact", "fixed", "reference"]),
     )
+    .option("--outliers <share>", "codebook: share of the weights kept apart, 32 bits each (0.005 is much)", share)
     .option("--group-size <n>", "bcq: columns that share scales (default: 96 where possible)", integer(1))
     .option("--offset", "bcq: an offset per group")
     .addOption(
@@ -111,6 +113,7 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         offset: options.offset,
         effort: options.effort,
         optimizeFor: options.optimizeFor,
+        outliers: options.outliers,
         head: options.head,
         sensitivity,
         threads: options.threads,
@@ -140,6 +143,12 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
       display.finish();
     }
   });
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value <= 0.05)) throw new BadUse("Expected a number from 0 to 0.05.");
+  return value;
 }
 
 function headBits(text: string): number | "keep" {

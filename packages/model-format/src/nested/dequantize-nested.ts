@@ -2,6 +2,8 @@ import { type NestedWeight, type Precision, PrecisionUnavailableError } from "@s
 import { float16Table } from "../numbers/float16.js";
 import { unpackLabels } from "./planes.js";
 
+const NO_OUTLIERS = { starts: new Uint32Array(), columns: new Uint16Array(), values: new Uint16Array() };
+
 /**
  * The float32 numbers `[rows][columns]` that a nested weight stands for at a precision, by the formulas of core's
  * `linear-weight.ts`. For checks and exports; kernels multiply without this.
@@ -22,6 +24,10 @@ export function dequantizeNested(weight: NestedWeight, precision: Precision = we
       for (let row = 0, i = 0; row < rows; row++) {
         const base = row * 2 ** precision;
         for (const end = i + columns; i < end; i++) values[i] = half[table[base + labels[i]!]!]!;
+        const { starts, columns: places, values: kept } = weight.outliers ?? NO_OUTLIERS;
+        for (let j = starts[row] ?? 0; j < (starts[row + 1] ?? 0); j++) {
+          values[row * columns + places[j]!] = half[kept[j]!]!;
+        }
       }
       return values;
     }

@@ -19,6 +19,8 @@ export interface LayerFacts {
   readonly groupSize?: number;
   /** Whether there are offsets; codec `bcq` only. Default `false`. */
   readonly offsets?: boolean;
+  /** How many weights are kept apart; codec `codebook` only. Default 0. */
+  readonly outliers?: number;
 }
 
 /** One stored piece of a nested layer. */
@@ -26,6 +28,7 @@ export type NestedLayerPart =
   | { readonly kind: "plane"; readonly plane: number }
   | { readonly kind: "table"; readonly precision: Precision }
   | { readonly kind: "scale" }
+  | { readonly kind: "outlier-starts" | "outlier-columns" | "outlier-values" }
   | { readonly kind: "scale-codes"; readonly precision: Precision }
   | { readonly kind: "scale-steps"; readonly precision: Precision }
   | { readonly kind: "offset-codes"; readonly precision: Precision };
@@ -34,12 +37,14 @@ export type NestedLayerPart =
 export interface StoredPart {
   readonly part: NestedLayerPart;
   readonly name: string;
-  readonly type: "U8" | "I8" | "F16" | "F32";
+  readonly type: "U8" | "I8" | "U16" | "U32" | "F16" | "F32";
   readonly shape: readonly number[];
   readonly bytes: number;
   /** Lowest precision that needs it, and whose shard holds it; 0 where every precision does: the first shard. */
   readonly precision: Precision;
 }
+
+const BYTES: Record<StoredPart["type"], number> = { U8: 1, I8: 1, U16: 2, F16: 2, U32: 4, F32: 4 };
 
 /** All pieces of a layer, in the order in which precisions need them. */
 export function partsOf(layer: LayerFacts): StoredPart[] {
@@ -47,17 +52,21 @@ export function partsOf(layer: LayerFacts): StoredPart[] {
   const groups = layer.groupSize === undefined ? 0 : columns / layer.groupSize;
   const parts: StoredPart[] = [];
   const add = (part: NestedLayerPart, suffix: string, type: StoredPart["type"], shape: number[], precision: number) => {
-    const size = type === "F32" ? 4 : type === "F16" ? 2 : 1;
     parts.push({
       part,
       name: `${name}.${suffix}`,
       type,
       shape,
-      bytes: shape.reduce((product, dimension) => product * dimension, size),
+      bytes: shape.reduce((product, dimension) => product * dimension, BYTES[type]),
       precision: layer.followsPrecision ? precision : 0,
     });
   };
   if (layer.codec === "uniform") add({ kind: "scale" }, "scale", "F32", [rows], seedBits);
+  if (layer.outliers) {
+    add({ kind: "outlier-starts" }, "outlier_starts", "U32", [rows + 1], seedBits);
+    add({ kind: "outlier-columns" }, "outlier_columns", "U16", [layer.outliers], seedBits);
+    add({ kind: "outlier-values" }, "outlier_values", "F16", [layer.outliers], seedBits);
+  }
   for (let plane = 0; plane < bits; plane++) {
     add(
       { kind: "plane", plane },
@@ -94,7 +103,10 @@ export function storedLayerOf(layer: LayerFacts): StoredNestedLayer {
         throw new PrecisionUnavailableError(`${name}: precision ${p} asked for, it has ${seedBits} to ${bits} bits`);
       }
       const planes = p * rows * planeRowBytes(columns);
-      if (codec === "codebook") return planes + rows * 2 ** p * 2;
+      if (codec === "codebook") {
+        const outliers = layer.outliers ? 4 * (rows + 1) + 4 * layer.outliers : 0;
+        return planes + rows * 2 ** p * 2 + outliers;
+      }
       if (codec === "uniform") return planes + rows * 4;
       const groups = columns / (layer.groupSize ?? columns);
       return planes + rows * groups * (p + (layer.offsets ? 1 : 0)) + rows * 2;

@@ -1,4 +1,4 @@
-import { InvalidFileError, MAXIMUM_NESTED_PRECISION, UnsupportedError } from "@stepdown/core";
+import { InvalidFileError, MAXIMUM_NESTED_PRECISION, MAXIMUM_OUTLIER_COLUMNS, UnsupportedError } from "@stepdown/core";
 import { integerWithin, isRecord, member, parseJson } from "../json.js";
 import { MAXIMUM_DIMENSION, MAXIMUM_NAME_LENGTH, MAXIMUM_NESTED_LAYERS } from "../limits.js";
 import type { LayerFacts } from "./layer-facts.js";
@@ -21,6 +21,7 @@ export function serializeLayerList(layers: readonly LayerFacts[]): string {
       bits: layer.bits,
       follows_precision: layer.followsPrecision,
       ...(layer.codec === "bcq" ? { group_size: layer.groupSize, offsets: layer.offsets === true } : {}),
+      ...(layer.outliers ? { outliers: layer.outliers } : {}),
     })),
   );
 }
@@ -81,6 +82,10 @@ function parseLayer(entry: unknown, label: string): LayerFacts {
   };
   if (facts.rows * columns > Number.MAX_SAFE_INTEGER / 64) {
     throw new InvalidFileError(`${label}: "${name}" is impossibly large, ${facts.rows} × ${columns}`);
+  }
+  if (member(entry, "outliers") !== undefined) {
+    const most = codec === "codebook" && columns <= MAXIMUM_OUTLIER_COLUMNS ? facts.rows * columns : 0;
+    return { ...facts, outliers: integer("outliers", 1, most) };
   }
   if (codec !== "bcq") return facts;
   const groupSize = integer("group_size", 1, columns);

@@ -4,7 +4,7 @@ import type { LayerFacts, NestedLayerPart } from "./layer-facts.js";
 /** A nested layer to be written: its facts now, its pieces when their shard is written. */
 export interface NestedLayerSource extends LayerFacts {
   /**
-   * One piece, little-endian: a plane as bytes, tables and steps as half-precision patterns, `uniform` scales as float32,
+   * One piece, little-endian: a plane as bytes, tables, steps and outliers as half-precision patterns, `uniform` scales as float32,
    * codes as signed bytes. Called once per piece; all pieces of one precision of all layers come before the next precision.
    */
   read(part: NestedLayerPart, options: { signal?: AbortSignal }): Promise<ArrayBufferView>;
@@ -31,6 +31,8 @@ export function nestedLayerSource(
     return value;
   };
   const scalesOf = (precision: Precision) => (weight.codec === "bcq" ? weight.scales.get(precision) : undefined);
+  const outliersOf = () => (weight.codec === "codebook" ? weight.outliers : undefined);
+  const outliers = outliersOf()?.values.length ?? 0;
   return {
     name,
     codec: weight.codec,
@@ -42,6 +44,7 @@ export function nestedLayerSource(
     ...(weight.codec === "bcq"
       ? { groupSize: weight.groupSize, offsets: weight.scales.get(weight.seedBits)?.offsets !== undefined }
       : {}),
+    ...(outliers > 0 ? { outliers } : {}),
     async read(part) {
       switch (part.kind) {
         case "plane":
@@ -50,6 +53,12 @@ export function nestedLayerSource(
           return pick(weight.codec === "codebook" ? weight.tables.get(part.precision) : undefined, part);
         case "scale":
           return pick(weight.codec === "uniform" ? weight.scales : undefined, part);
+        case "outlier-starts":
+          return pick(outliersOf()?.starts, part);
+        case "outlier-columns":
+          return pick(outliersOf()?.columns, part);
+        case "outlier-values":
+          return pick(outliersOf()?.values, part);
         case "scale-codes":
           return pick(scalesOf(part.precision)?.codes, part);
         case "scale-steps":

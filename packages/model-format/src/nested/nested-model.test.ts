@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { NestedWeight, Precision } from "@stepdown/core";
+import type { CodebookWeight, NestedWeight, Precision, SparseOutliers } from "@stepdown/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { STREAM_CHUNK_BYTES } from "../limits.js";
 import { float32ToFloat16 } from "../numbers/float16.js";
@@ -95,6 +95,79 @@ async function writeExample(name: string, codec: NestedWeight["codec"] = "codebo
   });
   return { directory, weights };
 }
+
+/** Outliers in every third column, the first row without any. */
+function withOutliers(weight: NestedWeight): CodebookWeight {
+  if (weight.codec !== "codebook") throw new Error("only codebooks have outliers");
+  const starts = new Uint32Array(weight.rows + 1);
+  const columns: number[] = [];
+  for (let row = 0; row < weight.rows; row++) {
+    for (let k = row; row > 0 && k < weight.columns; k += 3) columns.push(k);
+    starts[row + 1] = columns.length;
+  }
+  const values = float32ToFloat16(Float32Array.from(columns, (_, i) => 5 + i));
+  return { ...weight, outliers: { starts, columns: Uint16Array.from(columns), values } };
+}
+
+async function writeOutliers(name: string, weight: NestedWeight): Promise<string> {
+  const directory = join(root, name);
+  const layers = [nestedLayerSource("model.layers.0.mlp.up_proj", weight, { followsPrecision: true })];
+  await writeNestedModel({ directory, config: {}, layers, tensors: [] });
+  return directory;
+}
+
+describe("outliers", () => {
+  const plain = makeWeight("codebook", 5, 21, 2, 4);
+  const weight = withOutliers(plain);
+
+  test("come back at every window of precisions, and replace what the tables say", async () => {
+    const directory = await writeOutliers("outliers", weight);
+    for (const maximumPrecision of [2, 3, 4]) {
+      await using checkpoint = await openCheckpoint(directory, { maximumPrecision });
+      const read = await checkpoint.readLinear("model.layers.0.mlp.up_proj");
+      expect(read.codec === "codebook" && read.outliers).toEqual(weight.outliers);
+      const values = dequantizeNested(weight, maximumPrecision);
+      expect(await checkpoint.readFloat32("model.layers.0.mlp.up_proj.weight")).toEqual(values);
+      const expected = dequantizeNested(plain, maximumPrecision);
+      const { starts, columns } = weight.outliers!;
+      for (let row = 0; row < 5; row++) {
+        for (let i = starts[row]!; i < starts[row + 1]!; i++) expected[row * 21 + columns[i]!] = 5 + i;
+      }
+      expect(values).toEqual(expected);
+    }
+  });
+
+  test("count in the bytes of every precision", async () => {
+    await using checkpoint = await openCheckpoint(await writeOutliers("outlier-bytes", weight));
+    await using other = await openCheckpoint(await writeOutliers("no-outliers", plain));
+    const bytesAt = (opened: typeof checkpoint, p: number) =>
+      opened.nestedLayers.get("model.layers.0.mlp.up_proj")!.bytesAt(p);
+    for (const p of [2, 3, 4]) {
+      expect(bytesAt(checkpoint, p) - bytesAt(other, p)).toBe(4 * 6 + 4 * weight.outliers!.values.length);
+    }
+  });
+
+  test.each<[string, (outliers: SparseOutliers) => void]>([
+    ["a column outside the matrix", ({ columns }) => columns.set([21])],
+    ["columns that do not ascend", ({ columns }) => columns.set([7, 7])],
+    ["rows that overlap", ({ starts }) => starts.set([4], 2)],
+    ["rows that end far outside", ({ starts }) => starts.set([0xffffffff], 3)],
+    ["rows that do not begin at 0", ({ starts }) => starts.set([1])],
+    ["rows that leave entries over", ({ starts }) => starts.set([0], 5)],
+    ["a value that is infinite", ({ values }) => values.set([0x7c00], 2)],
+  ])("%s is refused as damage", async (what, damage) => {
+    const damaged = structuredClone(weight);
+    const name = `outliers-${what.replaceAll(" ", "-")}`;
+    if (what.startsWith("a value")) {
+      damage(damaged.outliers!);
+      await expect(writeOutliers(name, damaged)).rejects.toThrow(/infinite/);
+      return;
+    }
+    damage(damaged.outliers!);
+    await using checkpoint = await openCheckpoint(await writeOutliers(name, damaged));
+    await expect(checkpoint.readLinear("model.layers.0.mlp.up_proj")).rejects.toThrow(/outliers.*damaged/);
+  });
+});
 
 /** A directory that counts the bytes read of every file. */
 async function countReads(

@@ -171,7 +171,8 @@ async function openShards(
 }
 
 function keyOf(part: StoredPart["part"]): string {
-  return part.kind === "scale" ? part.kind : `${part.kind}.${part.kind === "plane" ? part.plane : part.precision}`;
+  if (part.kind === "plane") return `${part.kind}.${part.plane}`;
+  return "precision" in part ? `${part.kind}.${part.precision}` : part.kind;
 }
 
 function checkAgainstConfig(facts: LayerFacts, quantization: NestedQuantization, location: string): void {

@@ -6,7 +6,7 @@ import {
   PrecisionUnavailableError,
 } from "@stepdown/core";
 import { findNonFiniteFloat16 } from "../numbers/float16.js";
-import { asFloat32, asInt8, asUint16 } from "../numbers/views.js";
+import { asFloat32, asInt8, asUint16, asUint32 } from "../numbers/views.js";
 import type { LayerFacts, NestedLayerPart } from "./layer-facts.js";
 import { planeRowBytes } from "./planes.js";
 
@@ -76,7 +76,8 @@ export async function readNestedWeight(
     for (let p = minimum; p <= maximum; p++) {
       tables.set(p, await readHalves({ kind: "table", precision: p }, read, `${label} table of ${p} bits`));
     }
-    return { codec: "codebook", ...shape, tables };
+    const outliers = layer.outliers ? { outliers: await readOutliers(layer, read, `${label} outliers`) } : {};
+    return { codec: "codebook", ...shape, tables, ...outliers };
   }
   const scales = new Map<Precision, BinaryScales>();
   for (let p = minimum; p <= maximum; p++) {
@@ -86,6 +87,27 @@ export async function readNestedWeight(
     scales.set(p, { codes, steps, ...offsets });
   }
   return { codec: "bcq", ...shape, groupSize: layer.groupSize ?? columns, scales };
+}
+
+/** Entries of kernels' loops: places have to be inside the matrix and in order, values finite. */
+async function readOutliers({ rows, columns: width }: LayerFacts, read: PartReader, label: string) {
+  const starts = asUint32(await read({ kind: "outlier-starts" }));
+  const columns = asUint16(await read({ kind: "outlier-columns" }));
+  const values = await readHalves({ kind: "outlier-values" }, read, `${label}: values`);
+  const damaged = (what: string): never => {
+    throw new InvalidFileError(`${label}: ${what}; the file is damaged`);
+  };
+  if (starts[0] !== 0 || starts[rows] !== columns.length)
+    damaged(`rows do not begin at 0 and end at ${columns.length}`);
+  for (let row = 0; row < rows; row++) {
+    const [start, end] = [starts[row]!, starts[row + 1]!];
+    if (start > end || end > columns.length) damaged(`row ${row} goes from ${start} to ${end}`);
+    for (let i = start; i < end; i++) {
+      if (columns[i]! >= width) damaged(`row ${row} names column ${columns[i]} of ${width}`);
+      if (i > start && columns[i]! <= columns[i - 1]!) damaged(`the columns of row ${row} do not ascend`);
+    }
+  }
+  return { starts, columns, values };
 }
 
 async function readHalves(part: NestedLayerPart, read: PartReader, label: string): Promise<Uint16Array> {

@@ -7,6 +7,12 @@ export function asUint16(bytes: Uint8Array): Uint16Array {
   return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 1);
 }
 
+/** Bytes as unsigned 32-bit numbers. */
+export function asUint32(bytes: Uint8Array): Uint32Array {
+  const aligned = align(bytes, 4);
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2);
+}
+
 /** Bytes as signed bytes. */
 export function asInt8(bytes: Uint8Array): Int8Array {
   return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);

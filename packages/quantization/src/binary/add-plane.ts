@@ -8,8 +8,8 @@ import { type BinaryRow, MATRIX, UNKNOWNS } from "./binary-row.js";
 import { fillLabelValues } from "./label-values.js";
 import { appendUnknown, solveUnknowns } from "./normal-equations.js";
 
-/** Later rounds move single bits that hardly matter. */
-const MAXIMUM_ROUNDS = 3;
+/** Later rounds move single bits that hardly matter; those for the stored scales follow anyway. */
+const MAXIMUM_ROUNDS = 2;
 
 /** Signed masses by label of the planes before. */
 const masses = new Float64Array(128);

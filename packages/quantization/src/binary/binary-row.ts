@@ -61,6 +61,8 @@ export interface BinaryRow {
   readonly scales: Float64Array;
   /** `[groups][9]`: unknowns as stored, in steps. */
   readonly codes: Int8Array;
+  /** `[groups][9]`: codes of the precision before. */
+  readonly codesBefore: Int8Array;
   /** Values of all labels of a group, filled and read within one pass. */
   readonly values: Float64Array;
   /** `[groupSize]`, and the same memory as words: the sign of number i is the highest bit of word 2i + 1. */
@@ -94,6 +96,7 @@ export function createBinaryRow(columns: number, groupSize: number, offset: bool
     jointCodes: new Int8Array(groups * JOINT),
     scales: new Float64Array(groups * UNKNOWNS),
     codes: new Int8Array(groups * UNKNOWNS),
+    codesBefore: new Int8Array(groups * UNKNOWNS),
     values: new Float64Array(256),
     residuals,
     residualWords: new Uint32Array(residuals.buffer),

@@ -26,7 +26,8 @@ const ends = new Uint32Array(LABELS);
 const slopes = new Float64Array(LABELS);
 const heights = new Float64Array(LABELS);
 const values = new Float64Array(LABELS);
-const ascending = new Uint8Array(LABELS);
+/** All labels, by their lines. */
+const ascending = Uint8Array.from({ length: LABELS }, (_, label) => label);
 /** Labels on the envelope, and from which weight on each is the best. */
 const hull = new Uint8Array(LABELS);
 const starts = new Float64Array(LABELS);
@@ -47,21 +48,28 @@ export function setUniformCells(row: BinaryRow, group: number, center: number, r
 /** Cells of the best labels for the group's joint scales. Returns whether anything changed. */
 export function setBestCells(row: BinaryRow, group: number, seedBits: number): boolean {
   findLines(row, group, seedBits);
-  // Insertion by slope, then height; of equal lines the highest label comes last and wins: sign(0) = +1.
-  for (let label = 0; label < LABELS; label++) {
-    let i = label;
-    while (i > 0 && isAfter(ascending[i - 1]!, label)) {
-      ascending[i] = ascending[i - 1]!;
-      i--;
+  // Insertion by slope, height and label, from the order of the last call, which is often the same. Of equal lines the
+  // highest label comes last and wins: sign(0) = +1.
+  for (let i = 1; i < LABELS; i++) {
+    const label = ascending[i]!;
+    let place = i;
+    while (place > 0 && isAfter(ascending[place - 1]!, label)) {
+      ascending[place] = ascending[place - 1]!;
+      place--;
     }
-    ascending[i] = label;
+    ascending[place] = label;
   }
   let changed = false;
   let kept = 0;
   for (let i = 0; i < LABELS; i++) {
     const label = ascending[i]!;
-    while (kept > 0 && startOf(hull[kept - 1]!, label) <= starts[kept - 1]!) kept--;
-    starts[kept] = kept === 0 ? Number.NEGATIVE_INFINITY : startOf(hull[kept - 1]!, label);
+    let start = Number.NEGATIVE_INFINITY;
+    while (kept > 0) {
+      start = startOf(hull[kept - 1]!, label);
+      if (start > starts[kept - 1]!) break;
+      kept--;
+    }
+    starts[kept] = kept === 0 ? Number.NEGATIVE_INFINITY : start;
     hull[kept++] = label;
   }
   let position = 0;
@@ -84,7 +92,9 @@ function startOf(before: number, next: number): number {
 }
 
 function isAfter(a: number, b: number): boolean {
-  return slopes[a]! > slopes[b]! || (slopes[a] === slopes[b] && heights[a]! < heights[b]!);
+  const difference = slopes[a]! - slopes[b]!;
+  if (difference !== 0) return difference > 0;
+  return heights[a]! < heights[b]! || (heights[a] === heights[b] && a > b);
 }
 
 /** Slopes A_c and heights B_c of all labels, one bit after the other: a label begins with those of its first bits. */
@@ -134,8 +144,7 @@ export function sumUpCells(row: BinaryRow, group: number): void {
     labelMoments[labels[i]!]! += moments[end]! - moments[start]!;
     start = end;
   }
-  transform(labelMasses);
-  transform(labelMoments);
+  transformSums();
   const matrix = group * MATRIX;
   for (let u = 1; u <= JOINT_BITS; u++) {
     const own = LABELS >> u;
@@ -149,18 +158,22 @@ export function sumUpCells(row: BinaryRow, group: number): void {
 }
 
 /**
- * Walsh–Hadamard transform in place: entry m becomes `Σ_c sums[c] (−1)^(ones of c and m)`. Signs are +1 for ones, so the
- * entry of one plane is minus its signed sum, and that of two planes the sum signed by their product.
+ * Walsh–Hadamard transform of masses and moments in place: entry m becomes `Σ_c sums[c] (−1)^(ones of c and m)`. Signs are
+ * +1 for ones, so the entry of one plane is minus its signed sum, and that of two planes the sum signed by their product.
  */
-function transform(sums: Float64Array): void {
+function transformSums(): void {
   for (let half = 1; half < LABELS; half *= 2) {
-    for (let start = 0; start < LABELS; start += 2 * half) {
-      for (let label = start; label < start + half; label++) {
-        const zero = sums[label]!;
-        const one = sums[label + half]!;
-        sums[label] = zero + one;
-        sums[label + half] = zero - one;
-      }
+    // Pair i: its bits at `half` and above move up by one to make room for the bit that the pair differs in.
+    for (let i = 0; i < LABELS / 2; i++) {
+      const label = 2 * i - (i & (half - 1));
+      const mass = labelMasses[label]!;
+      const otherMass = labelMasses[label + half]!;
+      labelMasses[label] = mass + otherMass;
+      labelMasses[label + half] = mass - otherMass;
+      const moment = labelMoments[label]!;
+      const otherMoment = labelMoments[label + half]!;
+      labelMoments[label] = moment + otherMoment;
+      labelMoments[label + half] = moment - otherMoment;
     }
   }
 }

@@ -9,15 +9,19 @@ import { type BinaryRow, MATRIX, UNKNOWNS } from "./binary-row.js";
 const LARGEST_CODE = 127;
 
 /** Codes are improved one at a time; more passes find nothing. */
-const MAXIMUM_PASSES = 3;
+const MAXIMUM_PASSES = 2;
+
+/** One number before and after rounding; reused by every call. */
+const exactStep = new Float32Array(1);
+const rounded = new Uint16Array(1);
 
 /** Half-precision pattern of the step that reaches the `largest` scale; 0 where that is too small for any. */
 export function patternOfStep(largest: number): number {
-  const step = Float32Array.of(Math.min(largest / LARGEST_CODE, LARGEST_FLOAT16));
-  const pattern = float32ToFloat16(step)[0]!;
+  exactStep[0] = Math.min(largest / LARGEST_CODE, LARGEST_FLOAT16);
+  const pattern = float32ToFloat16(exactStep, rounded)[0]!;
   // Tiny steps are rounded by up to half of themselves; the next pattern is the next larger step.
   const reach = float16Table()[pattern]! * (LARGEST_CODE + 0.5);
-  return pattern > 0 && reach < step[0]! * LARGEST_CODE ? pattern + 1 : pattern;
+  return pattern > 0 && reach < exactStep[0]! * LARGEST_CODE ? pattern + 1 : pattern;
 }
 
 /** Writes the rounded scales `scales[at + u]` of unknowns up to `bits` to `codes[at + u]`; all 0 without a step. */

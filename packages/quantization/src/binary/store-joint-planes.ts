@@ -10,7 +10,7 @@ import { appendUnknown } from "./normal-equations.js";
 import { improveCodes, patternOfStep, roundScales } from "./round-codes.js";
 
 /** Rounds of labels for codes and codes for labels. */
-const MAXIMUM_ROUNDS = 2;
+const MAXIMUM_ROUNDS = 1;
 
 /** What is stored of a row at one precision, besides its codes. */
 export interface StoredRow {

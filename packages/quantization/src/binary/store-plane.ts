@@ -10,16 +10,16 @@ import { appendUnknown } from "./normal-equations.js";
 import { improveCodes, patternOfStep, roundScales } from "./round-codes.js";
 import type { StoredRow } from "./store-joint-planes.js";
 
-/** Rounds of bits for codes and codes for bits. */
-const MAXIMUM_ROUNDS = 3;
+/** Rounds of bits for codes and codes for bits; a third saves 2 % of the error at 8 bits and costs 5 % of the time. */
+const MAXIMUM_ROUNDS = 2;
 
 /**
  * Rounds the fitted scales of `bits` bits and adapts the newest plane. Leaves `codes`, `scales` (as stored) and the
  * equations in agreement. The row's error is never above the previous one.
  */
 export function storePlane(row: BinaryRow, bits: number, previous: StoredRow): StoredRow {
-  const { codes } = row;
-  const codesBefore = codes.slice();
+  const { codes, codesBefore } = row;
+  codesBefore.set(codes);
   let pattern = patternOfStep(largestScale(row, bits));
   let error = 0;
   for (let group = 0; group < row.groups; group++) {

@@ -131,6 +131,92 @@ describe("fixed and exact modes", () => {
   });
 });
 
+describe("Fisher sums as they come", () => {
+  /** Most are 0 or far below the rest: 60 orders of magnitude are what float32 holds. */
+  const fisher = fc.oneof(
+    { weight: 4, arbitrary: fc.constant(0) },
+    { weight: 3, arbitrary: fc.integer({ min: -120, max: 120 }).map((exponent) => 2 ** exponent) },
+    { weight: 1, arbitrary: fc.constantFrom(2 ** -149, 3e38) },
+  );
+  const rows = fc.record({
+    columns: fc.integer({ min: 1, max: 96 }),
+    seedBits: fc.constantFrom(3, 4),
+    pairs: fc.array(fc.tuple(value, fisher), { minLength: 96, maxLength: 96 }),
+  });
+
+  test("seeds of 3 and 4 bits keep order, range, nesting and finite tables", () => {
+    fc.assert(
+      fc.property(rows, ({ columns, seedBits, pairs }) => {
+        const used = pairs.slice(0, columns);
+        const range: RowRange = {
+          rows: 1,
+          columns,
+          seedBits,
+          bits: 8,
+          mode: "exact",
+          seed: 0,
+          weight: Float32Array.from(used, ([w]) => w),
+          sensitivity: Float32Array.from(used, ([, f]) => f),
+        };
+        const { labels, tables } = quantizeRows(range);
+        const ascending = Array.from({ length: columns }, (_, k) => k);
+        ascending.sort((a, b) => range.weight[a]! - range.weight[b]! || a - b);
+        for (let i = 1; i < columns; i++) {
+          expect(labels[ascending[i]!]!).toBeGreaterThanOrEqual(labels[ascending[i - 1]!]!);
+        }
+        for (const table of tables) {
+          for (const [i, centroid] of table.entries()) {
+            expect(centroid).toBeGreaterThanOrEqual(Math.min(...range.weight));
+            expect(centroid).toBeLessThanOrEqual(Math.max(...range.weight));
+            if (i > 0) expect(centroid).toBeGreaterThanOrEqual(table[i - 1]!);
+          }
+        }
+        for (let bits = seedBits; bits < 8; bits++) {
+          const stopped = quantizeRows({ ...range, bits });
+          expect([...stopped.labels]).toEqual([...labels].map((label) => label >> (8 - bits)));
+          expect(stopped.tables).toEqual(tables.slice(0, bits - seedBits + 1));
+        }
+      }),
+    );
+  });
+
+  test("the seed's error is the least that any contiguous clusters reach", () => {
+    const few = fc.array(fc.tuple(value, fisher), { minLength: 9, maxLength: 10 });
+    fc.assert(
+      fc.property(few, (pairs) => {
+        const weight = Float32Array.from(pairs, ([w]) => w);
+        const sensitivity = Float32Array.from(pairs, ([, f]) => f);
+        const settings = { seedBits: 3, bits: 3, mode: "exact", seed: 0 } as const;
+        const range = { ...settings, rows: 1, columns: weight.length, weight, sensitivity };
+        const error = weightedSquaredError({ ...range, ...quantizeRows(range) }, 3);
+        const masses = sensitivity.map((f, k) => (weight[k] === 0 ? 0 : f));
+        // Prefix sums tell masses apart down to a 2^53rd of the row's; what is below counts nothing.
+        const scale = masses.reduce((sum, f) => sum + f, 0) * Math.max(...weight.map((w) => w * w));
+        expect(error).toBeLessThanOrEqual(leastError(weight, masses, 8) + scale * FLOAT32_SQUARED);
+      }),
+    );
+  });
+});
+
+/** By trying all ways to cut the sorted weights into `clusters` parts. */
+function leastError(weight: Float32Array, masses: Float32Array, clusters: number): number {
+  const order = [...weight.keys()].sort((a, b) => weight[a]! - weight[b]!);
+  const partError = (from: number, to: number): number => {
+    const part = order.slice(from, to);
+    const mass = part.reduce((sum, k) => sum + masses[k]!, 0);
+    if (mass === 0) return 0;
+    const mean = part.reduce((sum, k) => sum + (masses[k]! / mass) * weight[k]!, 0);
+    return part.reduce((sum, k) => sum + masses[k]! * (weight[k]! - mean) ** 2, 0);
+  };
+  const best = (from: number, left: number): number => {
+    if (left === 1) return partError(from, order.length);
+    let least = Number.POSITIVE_INFINITY;
+    for (let to = from; to <= order.length; to++) least = Math.min(least, partError(from, to) + best(to, left - 1));
+    return least;
+  };
+  return best(0, clusters);
+}
+
 test("only ratios of sensitivities within a row matter", () => {
   const weight = Float32Array.from({ length: 64 }, (_, i) => Math.sin(7 * i));
   const sensitivity = Float32Array.from({ length: 64 }, (_, i) => 1 + (i % 5));

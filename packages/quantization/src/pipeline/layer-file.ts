@@ -92,6 +92,6 @@ function piecesOf(facts: LayerFacts): { pieces: Piece[]; bytes: number } {
 
 function isSamePart(a: NestedLayerPart, b: NestedLayerPart): boolean {
   const place = (part: NestedLayerPart): number =>
-    part.kind === "plane" ? part.plane : part.kind === "scale" ? 0 : part.precision;
+    part.kind === "plane" ? part.plane : "precision" in part ? part.precision : 0;
   return a.kind === b.kind && place(a) === place(b);
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Checkpoint,
+  type CodebookWeight,
   InvalidArgumentError,
   InvalidFileError,
   MissingFileError,
@@ -316,5 +317,83 @@ describe("refusals", () => {
     await writeFile(join(folder, "model.partial", "key.json"), '{"mine":true}');
     await expect(quantize(createModel())).rejects.toThrow(/move it away/);
     expect(await readFile(join(folder, "model.partial", "key.json"), "utf8")).toBe('{"mine":true}');
+  });
+});
+
+describe("outliers", () => {
+  const share = 0.02;
+
+  async function quantized(options: object = {}): Promise<{ directory: string; effectiveBits: number }> {
+    const directory = join(folder, `outliers-${JSON.stringify(options).length}`);
+    await using checkpoint = createModel();
+    const report = await quantizeCheckpoint({
+      checkpoint,
+      directory,
+      bits: 4,
+      threads: 0,
+      outliers: share,
+      ...options,
+    });
+    return { directory, effectiveBits: report.precisions[0]!.effectiveBits };
+  }
+
+  test("replace the largest weights at every precision, are about as many as asked for, and count in the bits", async () => {
+    const { directory, effectiveBits } = await quantized();
+    await using source = createModel();
+    await using model = await openCheckpoint(directory);
+    let [kept, all, bytes] = [0, 0, 0];
+    for (const name of linearLayerNames(source.config)) {
+      const original = await source.readFloat32(`${name}.weight`);
+      const weight = await model.readLinear(name);
+      if (weight.codec !== "codebook") throw new Error(`${name} is ${weight.codec}`);
+      const { outliers, ...rest } = weight;
+      all += original.length;
+      kept += outliers?.values.length ?? 0;
+      if (outliers !== undefined) bytes += 4 * outliers.values.length + 4 * (HIDDEN + 1);
+      for (const p of [2, 4]) {
+        const [whole, plain] = [dequantizeNested(weight, p), dequantizeNested(rest, p)];
+        const places = [...whole.keys()].filter((i) => whole[i] !== plain[i]);
+        const smallest = Math.min(...places.map((i) => Math.abs(original[i]!)));
+        for (const i of places) expect(whole[i]).toBeCloseTo(original[i]!, 3);
+        expect(original.filter((w) => Math.abs(w) > smallest).length).toBeLessThanOrEqual(outliers?.values.length ?? 0);
+      }
+    }
+    // Weights of a sine crowd at its largest values, so that a threshold moves many at once.
+    expect(kept / all).toBeGreaterThan(share / 2);
+    expect(kept / all).toBeLessThan(share * 2);
+    const without = await quantized({ outliers: 0 });
+    expect(effectiveBits - without.effectiveBits).toBeCloseTo((8 * bytes) / all, 6);
+  });
+
+  test("are chosen by the sensitivities of single weights too", async () => {
+    const values = new Float32Array(HIDDEN * HIDDEN).fill(1e-3);
+    const place = 5 * HIDDEN + 7;
+    values[place] = 1;
+    const sensitivity = { name: "one weight", key: "1", read: async () => ({ kind: "weights", values }) as const };
+    const { directory } = await quantized({ sensitivity });
+    await using source = createModel();
+    await using model = await openCheckpoint(directory);
+    for (const name of linearLayerNames(source.config)) {
+      const weight = await model.readLinear(name);
+      const original = (await source.readFloat32(`${name}.weight`))[place]!;
+      expect(dequantizeNested(weight as CodebookWeight, 2)[place]).toBeCloseTo(original, 3);
+    }
+  });
+
+  test.each([
+    [{ outliers: -0.1 }, /share of the weights/],
+    [{ outliers: Number.NaN }, /share of the weights/],
+    [{ outliers: 0.5 }, /share of the weights/],
+    [{ codec: "bcq" }, /codec codebook/],
+  ])("%o is refused", async (options, message) => {
+    await expect(quantized(options)).rejects.toThrow(message);
+  });
+
+  test("do not depend on the threads", async () => {
+    const files = async (directory: string) =>
+      Promise.all((await readdir(directory)).sort().map((name) => readFile(join(directory, name))));
+    const { directory } = await quantized();
+    const other = await quantized({ threads: 3 });
+    expect(await files(other.directory)).toEqual(await files(directory));
   });
 });

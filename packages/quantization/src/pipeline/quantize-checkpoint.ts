@@ -22,6 +22,7 @@ import { type CodecSettings, metadataOf, resolveCodec } from "./codec-settings.j
 import { floatTensorSources } from "./float-tensors.js";
 import { type LayerPlan, planLayers } from "./layer-plan.js";
 import { sha256 } from "./node-files.js";
+import { planOutliers, resolveOutlierShare } from "./outlier-plan.js";
 import { type QuantizationReport, summarizeLayers } from "./quantization-report.js";
 import { quantizeLayers } from "./quantize-layers.js";
 import { textAssetFiles } from "./text-asset-files.js";
@@ -40,6 +41,11 @@ export interface QuantizeCheckpointOptions extends CodebookOptions, BinaryCodedO
   codec?: "codebook" | "bcq";
   /** Embedding and output head: bits of their uniform code, 2 to 8, or `keep` for float numbers. Default: 8. */
   head?: "keep" | Precision;
+  /**
+   * Codebook: share of the weights, up to 0.05, that are kept apart in half precision, each for 32 bits (arXiv 2306.07629).
+   * Default: 0.
+   */
+  outliers?: number;
   /** How much an error in each weight matters. Default: all the same. */
   sensitivity?: SensitivitySource;
   /** Worker threads; 0 works on the calling thread. Default: one per core. The result does not depend on it. */
@@ -61,6 +67,7 @@ export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Pr
       `The effort ${settings.effort} needs second moments measured on a text, and there are none. Give a calibration text, or choose the effort quick.`,
     );
   }
+  const outliers = resolveOutlierShare(options.outliers, settings.codec);
   signal?.throwIfAborted();
   const { resolve } = await import("node:path");
   const directory = resolve(options.directory);
@@ -68,6 +75,7 @@ export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Pr
   const layers = plan.layers.map((layer) => ({ ...factsOf(layer, settings, head), source: layer.source }));
   const quantization = {
     ...metadataOf(settings),
+    ...(outliers > 0 ? { outliers } : {}),
     head_bits: head,
     sensitivity: sensitivity === undefined ? null : { name: sensitivity.name, key: sensitivity.key },
     library: `@stepdown/quantization ${await readLibraryVersion()}`,
@@ -92,7 +100,10 @@ export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Pr
   }
 
   const pool = await createRowPool(options.threads === undefined ? {} : { threads: options.threads });
-  const quantized = await quantizeLayers({ checkpoint, layers, settings, sensitivity, pool, work, signal, onProgress })
+  const input = { checkpoint, layers, settings, sensitivity, pool, work, signal, onProgress };
+  const takeOutliers = outliers > 0 ? planOutliers(input, outliers) : Promise.resolve(undefined);
+  const quantized = await takeOutliers
+    .then((take) => quantizeLayers({ ...input, takeOutliers: take }))
     // Threads are stopped before the model is written, which needs none.
     .finally(() => pool[Symbol.asyncDispose]());
 
@@ -110,7 +121,7 @@ export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Pr
     ...(onProgress === undefined ? {} : { onProgress }),
   });
   await work.remove();
-  return { directory, ...summarizeLayers(layers), resumedLayers: quantized.resumed, threads: pool.threads };
+  return { directory, ...summarizeLayers(quantized.layers), resumedLayers: quantized.resumed, threads: pool.threads };
 }
 
 function wait(signal: AbortSignal | undefined): WaitOptions {

@@ -2,8 +2,16 @@
  * The layers of a plan, one after the other, into files of the work directory. Two are under way at a time, so that the
  * threads have work while one layer ends and the next is read; no more than those two are in memory.
  */
-import type { Checkpoint, NestedWeight, ProgressListener, SensitivitySource, WaitOptions } from "@stepdown/core";
+import type {
+  Checkpoint,
+  NestedWeight,
+  ProgressListener,
+  SensitivitySource,
+  SparseOutliers,
+  WaitOptions,
+} from "@stepdown/core";
 import type { LayerFacts, NestedLayerSource } from "@stepdown/model-format";
+import { checkWeights } from "../linear/check-weights.js";
 import { quantizeBinaryCoded } from "../linear/quantize-binary-coded.js";
 import { quantizeLinear } from "../linear/quantize-linear.js";
 import { quantizeUniform } from "../linear/quantize-uniform.js";
@@ -11,6 +19,7 @@ import type { RowPool } from "../pool/row-pool.js";
 import type { CodecSettings } from "./codec-settings.js";
 import { openLayerFile, writeLayerFile } from "./layer-file.js";
 import { sha256 } from "./node-files.js";
+import type { TakeOutliers } from "./outlier-plan.js";
 import type { WorkDirectory } from "./work-directory.js";
 
 const LAYERS_UNDER_WAY = 2;
@@ -26,6 +35,8 @@ export interface LayerWork {
   readonly layers: readonly LayerToQuantize[];
   readonly settings: CodecSettings;
   readonly sensitivity: SensitivitySource | undefined;
+  /** Absent where no weights are kept apart. */
+  readonly takeOutliers: TakeOutliers | undefined;
   readonly pool: RowPool;
   readonly work: WorkDirectory;
   readonly signal: AbortSignal | undefined;
@@ -73,14 +84,17 @@ function createReport({ layers, onProgress }: LayerWork): (name: string, weights
 
 async function quantizeLayer(
   input: LayerWork,
-  { source, ...facts }: LayerToQuantize,
+  layer: LayerToQuantize,
   report: (name: string, weights: number) => void,
 ): Promise<{ source: NestedLayerSource; resumed: boolean }> {
-  const { name, rows, columns } = facts;
+  const { source, ...planned } = layer;
+  const { name, rows, columns } = planned;
   const path = input.work.pathOf(name);
   const wait: WaitOptions = input.signal === undefined ? {} : { signal: input.signal };
-  const weight = await input.checkpoint.readFloat32(source, wait);
-  const expected = { facts, weights: await sha256([weight]) };
+  const stored = await input.checkpoint.readFloat32(source, wait);
+  const { weight, outliers } = await separateOutliers(input, stored, layer, wait);
+  const facts = outliers === undefined ? planned : { ...planned, outliers: outliers.values.length };
+  const expected = { facts, weights: await sha256([weight, ...Object.values(outliers ?? {})]) };
   const finished = await openLayerFile(path, expected);
   if (finished !== undefined) {
     report(name, rows * columns);
@@ -95,11 +109,25 @@ async function quantizeLayer(
       reported = done;
     },
   };
-  const result = await quantizeWeight(input, weight, facts, options);
+  const dense = await quantizeWeight(input, weight, facts, options);
+  const result = outliers === undefined || dense.codec !== "codebook" ? dense : { ...dense, outliers };
   await writeLayerFile(path, expected, result, input.signal);
   const written = await openLayerFile(path, expected);
   if (written === undefined) throw new Error(`${path} does not hold what was written to it; the disk may be failing.`);
   return { source: written, resumed: false };
+}
+
+/** The weights without their outliers, and these. */
+async function separateOutliers(
+  { takeOutliers, sensitivity }: LayerWork,
+  stored: Float32Array,
+  layer: LayerToQuantize,
+  wait: WaitOptions,
+): Promise<{ weight: Float32Array; outliers: SparseOutliers | undefined }> {
+  if (takeOutliers === undefined || !layer.followsPrecision) return { weight: stored, outliers: undefined };
+  checkWeights(stored, layer.columns, layer.source);
+  const weight = stored.slice();
+  return { weight, outliers: takeOutliers(weight, layer, await sensitivity?.read(layer.name, layer, wait)) };
 }
 
 async function quantizeWeight(

@@ -71,7 +71,7 @@ async function leftovers(directory: string): Promise<string[]> {
  * Quantizes in a process of its own, with worker threads, that kills itself with SIGKILL at its n-th report of a phase.
  * Resolves with the signal it died of.
  */
-function runKilled(directory: string, phase: string, report: number): Promise<string | null> {
+function runKilled(directory: string, phase: string, report: number, options: object = {}): Promise<string | null> {
   const index = new URL("../index.ts", import.meta.url).href;
   const program = `
     import { openCheckpoint } from "@stepdown/model-format";
@@ -79,7 +79,7 @@ function runKilled(directory: string, phase: string, report: number): Promise<st
     const checkpoint = await openCheckpoint(${JSON.stringify(source)});
     let reports = 0;
     await quantizeCheckpoint({
-      checkpoint, directory: ${JSON.stringify(directory)}, bits: ${BITS}, threads: 2,
+      checkpoint, directory: ${JSON.stringify(directory)}, bits: ${BITS}, threads: 2, ...${JSON.stringify(options)},
       onProgress: ({ phase }) => {
         if (phase === ${JSON.stringify(phase)} && ++reports === ${report}) process.kill(process.pid, "SIGKILL");
       },
@@ -101,8 +101,15 @@ function runKilled(directory: string, phase: string, report: number): Promise<st
   });
 }
 
-test("a run killed again and again ends with the bytes of an undisturbed one", async () => {
-  const directory = join(folder, "killed");
+test.each<[name: string, options: object]>([
+  ["codebook", {}],
+  ["bcq", { codec: "bcq", offset: true }],
+  ["outliers", { outliers: 0.01, seedBits: 3 }],
+])("a run killed again and again ends with the bytes of an undisturbed one: %s", async (name, options) => {
+  const directory = join(folder, `killed-${name}`);
+  const reference = join(folder, `not-killed-${name}`);
+  await run(reference, options);
+  const expected = await hashes(reference);
   const moments: [phase: string, report: number][] = [
     ["quantizing", 1],
     ["quantizing", 3],
@@ -110,10 +117,12 @@ test("a run killed again and again ends with the bytes of an undisturbed one", a
     ["writing model", 1],
     ["writing model", layerCount],
   ];
-  for (const [phase, report] of moments) expect(await runKilled(directory, phase, report)).toBe("SIGKILL");
-  const report = await run(directory);
+  for (const [phase, report] of moments) {
+    expect(await runKilled(directory, phase, report, options)).toBe("SIGKILL");
+  }
+  const report = await run(directory, options);
   expect(report.resumedLayers).toBe(layerCount);
-  expect(await hashes(directory)).toEqual(undisturbed);
+  expect(await hashes(directory)).toEqual(expected);
   expect(await leftovers(directory)).toEqual([]);
 });
 

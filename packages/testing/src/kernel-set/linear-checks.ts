@@ -1,4 +1,4 @@
-import type { LinearWeight, Precision, WeightCodec } from "@stepdown/core";
+import type { CodebookWeight, LinearWeight, Precision, SparseOutliers, WeightCodec } from "@stepdown/core";
 import { expectEqual, expectRefusal, expectThat } from "../checks/expectations.js";
 import { createRandomLinearWeight, type RandomWeightKind } from "../random-linear-weight.js";
 import { compareLinear } from "./linear-comparison.js";
@@ -123,6 +123,47 @@ export const linearChecks: readonly KernelCheck[] = [
       for (const groupSize of [1, 3, 4, 6]) {
         const { weight, precisions } = widestWeight(sets, "bcq", { rows: 5, columns: 48, groupSize, seed: groupSize });
         await compareLinear(sets, { weights: [weight], precisions, tokens: 2 }, `groups of ${groupSize}`);
+      }
+    },
+  },
+  {
+    name: "multiplies codebook weights with outliers that replace what the tables say",
+    feature: "outliers",
+    async check(sets) {
+      if (isAbsent(sets, "codebook")) return refuseAbsent(sets, "codebook");
+      const precisions = consecutive(nestedPrecisions(sets.candidate, "codebook"));
+      const range = { codec: "codebook", seedBits: precisions[0]!, bits: precisions.at(-1)! } as const;
+      for (const [seed, columns] of COLUMNS.entries()) {
+        for (const sparse of [0.01, 0.5, 1]) {
+          const weight = createRandomLinearWeight({ ...range, rows: 19, columns, seed, sparse });
+          for (const tokens of [1, 3]) {
+            if (tokens > sets.candidate.capabilities.maximumTokens) continue;
+            await compareLinear(sets, { weights: [weight], precisions, tokens, biases: [true] }, "outliers");
+          }
+        }
+      }
+      const { outliers, ...rest } = createRandomLinearWeight({
+        ...range,
+        rows: 4,
+        columns: 64,
+        sparse: 0.1,
+      }) as CodebookWeight;
+      const { starts, columns, values } = outliers!;
+      const changed = <T extends Uint16Array | Uint32Array>(array: T, index: number, value: number): T => {
+        const copy = array.slice() as T;
+        copy[index] = value;
+        return copy;
+      };
+      const wrong: Record<string, SparseOutliers> = {
+        "a column outside the weight": { starts, columns: changed(columns, 0, 64), values },
+        "a column twice": { starts, columns: changed(columns, 1, columns[0]!), values },
+        "rows that do not begin at 0": { starts: changed(starts, 0, 1), columns, values },
+        "a row that ends before it begins": { starts: changed(starts, 2, 0xffffffff), columns, values },
+        "fewer values than columns": { starts, columns, values: values.slice(1) },
+      };
+      for (const [what, bad] of Object.entries(wrong)) {
+        const weight: CodebookWeight = { ...rest, outliers: bad };
+        await expectRefusal(() => sets.candidate.prepareLinear(weight), ["InvalidArgumentError"], `outliers: ${what}`);
       }
     },
   },
