@@ -43,7 +43,8 @@ async function document(argv: readonly string[]): Promise<ResultDocument> {
 
 function expectSoundRow(row: ResultRow): void {
   expect(Object.keys(row)).toEqual([
-    ...["suite", "case", "engine", "codec", "bits", "threads", "medianMilliseconds", "lowerQuartile", "upperQuartile"],
+    ...["suite", "case", "engine", "codec", "bits", "threads"],
+    ...["model", "shape", "context", "groupSize", "medianMilliseconds", "lowerQuartile", "upperQuartile"],
     ...[
       "processorMilliseconds",
       "repetitions",

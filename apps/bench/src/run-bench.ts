@@ -58,8 +58,13 @@ function addSuite(program: Command, suite: Suite<never>, io: BenchIo): void {
     const finishReport = startMachineReport();
     const session = createSession(io, options, createLoadWatch(systemClock));
     await suite.run(session, options as never);
-    const machine = finishReport([...session.engines.values()]);
-    const document: ResultDocument = { specificationVersion: DOCUMENT_VERSION, machine, rows: session.rows };
+    const machine = finishReport([...session.engines.values()], session.childTime);
+    const document: ResultDocument = {
+      specificationVersion: DOCUMENT_VERSION,
+      machine,
+      notes: session.remarks,
+      rows: session.rows,
+    };
     io.print(options.json ? `${JSON.stringify(document)}\n` : formatReport(document));
   });
 }

@@ -85,20 +85,26 @@ export function encodeHeader(
   const field = (entry: GgufMetadata): void => {
     switch (entry.type) {
       case "string[]":
-        return list(TYPE_NUMBERS.string, entry.value, text);
+        list(TYPE_NUMBERS.string, entry.value, text);
+        break;
       case "float32[]":
-        return list(TYPE_NUMBERS.float32, entry.value, float32);
+        list(TYPE_NUMBERS.float32, entry.value, float32);
+        break;
       case "int32[]":
-        return list(TYPE_NUMBERS.int32, entry.value, int32);
+        list(TYPE_NUMBERS.int32, entry.value, int32);
+        break;
       case "string":
         uint32(TYPE_NUMBERS.string);
-        return text(entry.value);
+        text(entry.value);
+        break;
       case "bool":
         uint32(TYPE_NUMBERS.bool);
-        return fixed(1, (view) => view.setUint8(0, entry.value ? 1 : 0));
+        fixed(1, (view) => view.setUint8(0, entry.value ? 1 : 0));
+        break;
       default:
         uint32(TYPE_NUMBERS[entry.type]);
-        return entry.type === "uint32" ? uint32(entry.value) : float32(entry.value);
+        if (entry.type === "uint32") uint32(entry.value);
+        else float32(entry.value);
     }
   };
 

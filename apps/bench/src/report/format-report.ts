@@ -1,7 +1,8 @@
 /** A result document for a terminal: the machine in a few lines, then one table per case. */
 import { formatRatio, percent, significant, withPrefix } from "./format-numbers.js";
 import { formatTable } from "./format-table.js";
-import { type MachineReport, type ResultDocument, type ResultRow, variantName } from "./result-document.js";
+import type { MachineReport, ResultDocument, ResultRow } from "./result-document.js";
+import { variantNames } from "./variant-names.js";
 
 /** Other programs that take more of the machine than this, in cores, are worth a warning. */
 const FOREIGN_CORES_WARNING = 0.2;
@@ -32,7 +33,7 @@ function formatMachine(machine: MachineReport): string {
 
 function formatCase(rows: readonly ResultRow[]): string {
   const [first] = rows as readonly [ResultRow];
-  const severalEngines = new Set(rows.map(({ engine }) => engine)).size > 1;
+  const names = variantNames(rows);
   const header = [
     "variant",
     "median ms",
@@ -47,8 +48,8 @@ function formatCase(rows: readonly ResultRow[]): string {
   ];
   return formatTable(
     header,
-    rows.map((row) => [
-      severalEngines ? `${row.engine}/${variantName(row)}` : variantName(row),
+    rows.map((row, index) => [
+      names[index]!,
       significant(row.medianMilliseconds),
       `${significant(row.lowerQuartile)}–${significant(row.upperQuartile)}`,
       significant(row.processorMilliseconds),

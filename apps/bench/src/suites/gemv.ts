@@ -88,7 +88,11 @@ export const gemvSuite: Suite<GemvOptions> = {
               "None of the chosen engines multiplies single layers. Choose another --engine.",
             );
           }
-          await session.measure("gemv", `${rows}x${columns} ${temperature}`, variants);
+          await session.measure(
+            "gemv",
+            { name: `${rows}x${columns} ${temperature}`, shape: `${rows}x${columns}` },
+            variants,
+          );
         } finally {
           for (const runner of runners) runner.free();
         }
