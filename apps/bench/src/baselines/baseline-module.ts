@@ -38,7 +38,9 @@ export async function startBaselines(
   variant: BaselineVariant = supportsVariant("relaxed-simd") ? "relaxed-simd" : "simd",
 ): Promise<{ exports: BaselineExports; memory: WebAssembly.Memory }> {
   if (!supportsVariant(variant)) {
-    throw new UnsupportedError(`The tuned baselines need WebAssembly with ${variant}, which this runtime does not have.`);
+    throw new UnsupportedError(
+      `The tuned baselines need WebAssembly with ${variant}, which this runtime does not have.`,
+    );
   }
   const memory = new WebAssembly.Memory({ initial: 1 });
   const { instance } = await WebAssembly.instantiate(bytesOf(variant), { env: { memory } });

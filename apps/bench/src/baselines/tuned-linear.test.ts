@@ -53,30 +53,36 @@ function quantized(x: Float32Array, group: number): Float64Array {
 describe.each(variants)("tuned baselines with %s", (variant) => {
   const known = supportsVariant(variant);
 
-  it.skipIf(!known).each(shapes)(`f16-tuned multiplies $rows × $columns${known ? "" : " (not in this runtime)"}`, async (shape) => {
-    const input = inputOf(shape.columns);
-    const linear = await createTunedLinear("f16-tuned", shape, { seed: 3, copyBytes: 0, input, variant });
-    linear.run(16);
-    const result = await linear.result();
-    multiply(linear.weights(), input).forEach(({ value, size }, row) => {
-      expect(Math.abs(result[row]! - value)).toBeLessThanOrEqual(size * FLOAT_TOLERANCE);
-    });
-  });
+  it.skipIf(!known).each(shapes)(
+    `f16-tuned multiplies $rows × $columns${known ? "" : " (not in this runtime)"}`,
+    async (shape) => {
+      const input = inputOf(shape.columns);
+      const linear = await createTunedLinear("f16-tuned", shape, { seed: 3, copyBytes: 0, input, variant });
+      linear.run(16);
+      const result = await linear.result();
+      multiply(linear.weights(), input).forEach(({ value, size }, row) => {
+        expect(Math.abs(result[row]! - value)).toBeLessThanOrEqual(size * FLOAT_TOLERANCE);
+      });
+    },
+  );
 
-  it.skipIf(!known).each(shapes)(`int4-tuned multiplies $rows × $columns${known ? "" : " (not in this runtime)"}`, async (shape) => {
-    const input = inputOf(shape.columns);
-    const linear = await createTunedLinear("int4-tuned", shape, { seed: 4, copyBytes: 0, input, variant });
-    linear.run(4);
-    const result = await linear.result();
-    const weights = linear.weights();
-    multiply(weights, quantized(input, linear.groupSize!)).forEach(({ value, size }, row) => {
-      expect(Math.abs(result[row]! - value)).toBeLessThanOrEqual(size * FLOAT_TOLERANCE);
-    });
-    const exact = multiply(weights, input);
-    const error = exact.reduce((sum, { value }, row) => sum + (result[row]! - value) ** 2, 0);
-    const power = exact.reduce((sum, { value }) => sum + value ** 2, 0);
-    if (shape.rows > 4) expect(Math.sqrt(error / power)).toBeLessThan(4 * CODE_TOLERANCE);
-  });
+  it.skipIf(!known).each(shapes)(
+    `int4-tuned multiplies $rows × $columns${known ? "" : " (not in this runtime)"}`,
+    async (shape) => {
+      const input = inputOf(shape.columns);
+      const linear = await createTunedLinear("int4-tuned", shape, { seed: 4, copyBytes: 0, input, variant });
+      linear.run(4);
+      const result = await linear.result();
+      const weights = linear.weights();
+      multiply(weights, quantized(input, linear.groupSize!)).forEach(({ value, size }, row) => {
+        expect(Math.abs(result[row]! - value)).toBeLessThanOrEqual(size * FLOAT_TOLERANCE);
+      });
+      const exact = multiply(weights, input);
+      const error = exact.reduce((sum, { value }, row) => sum + (result[row]! - value) ** 2, 0);
+      const power = exact.reduce((sum, { value }) => sum + value ** 2, 0);
+      if (shape.rows > 4) expect(Math.sqrt(error / power)).toBeLessThan(4 * CODE_TOLERANCE);
+    },
+  );
 
   it.skipIf(!known).each(["f16-tuned", "int4-tuned"] as const)("%s uses its copies in turn", async (kind) => {
     const shape = { rows: 8, columns: 64 };
