@@ -37,7 +37,7 @@ export function encodeProductModel(options: ProductModelOptions): Uint8Array {
   const random = createRandomNumbers(seed);
   const isFloat = bits === 32;
   const blocks = columns / blockSize;
-  // The same numbers in every copy: copies are there to be elsewhere in memory, not to differ.
+  // Copies differ in their first bytes, so that no optimizer takes them for one matrix; the rest is written many times.
   const weights = isFloat
     ? bytesOf(randomFloats(rows * columns, exponentFor(columns), random))
     : randomBytes((rows * columns * bits) / 8, random);
@@ -60,8 +60,13 @@ export function encodeProductModel(options: ProductModelOptions): Uint8Array {
           text(7, "com.microsoft"),
         ]),
   ];
-  const tensor = (name: string, type: number, shape: readonly number[], data: Uint8Array): Part =>
-    message(5, [...shape.map((side) => integer(1, side)), integer(2, type), text(8, name), raw(9, data)]);
+  const tensor = (name: string, type: number, shape: readonly number[], data: Uint8Array, copy: number): Part =>
+    message(5, [
+      ...shape.map((side) => integer(1, side)),
+      integer(2, type),
+      text(8, name),
+      raw(9, Uint8Array.of(copy & 255, (copy >> 8) & 63), data.subarray(2)),
+    ]);
   const value = (field: number, name: string, length: number): Part => {
     const shape = message(
       2,
@@ -75,10 +80,10 @@ export function encodeProductModel(options: ProductModelOptions): Uint8Array {
     text(2, "products"),
     ...all.flatMap((copy) =>
       isFloat
-        ? [tensor(`w${copy}`, TYPES.float, [columns, rows], weights)]
+        ? [tensor(`w${copy}`, TYPES.float, [columns, rows], weights, copy)]
         : [
-            tensor(`w${copy}`, TYPES.uint8, [rows, blocks, (blockSize * bits) / 8], weights),
-            tensor(`s${copy}`, TYPES.float, [rows * blocks], scales),
+            tensor(`w${copy}`, TYPES.uint8, [rows, blocks, (blockSize * bits) / 8], weights, copy),
+            tensor(`s${copy}`, TYPES.float, [rows * blocks], scales, copy),
           ],
     ),
     value(11, "x", columns),
@@ -100,8 +105,10 @@ function integer(field: number, value: number): Part {
   return part([varint(field * 8), varint(value)]);
 }
 
-function raw(field: number, bytes: Uint8Array): Part {
-  return part([varint(field * 8 + 2), varint(bytes.length), bytes]);
+/** Bytes, in pieces that may be shared with other fields. */
+function raw(field: number, ...pieces: readonly Uint8Array[]): Part {
+  const bytes = part(pieces);
+  return part([varint(field * 8 + 2), varint(bytes.length), ...pieces]);
 }
 
 function text(field: number, value: string): Part {

@@ -1,4 +1,6 @@
 /** A result document for a terminal: the machine in a few lines, then one table per case. */
+
+import { engineRatios } from "./engine-ratios.js";
 import { formatRatio, percent, significant, withPrefix } from "./format-numbers.js";
 import { formatTable } from "./format-table.js";
 import type { MachineReport, ResultDocument, ResultRow } from "./result-document.js";
@@ -8,13 +10,14 @@ import { variantNames } from "./variant-names.js";
 const FOREIGN_CORES_WARNING = 0.2;
 
 /** The whole report, ending in a line break. */
-export function formatReport({ machine, rows }: ResultDocument): string {
+export function formatReport({ machine, notes, rows }: ResultDocument): string {
   const cases = new Map<string, ResultRow[]>();
   for (const row of rows) {
     const key = `${row.suite} ${row.case}`;
     cases.set(key, [...(cases.get(key) ?? []), row]);
   }
   const parts = [formatMachine(machine), ...[...cases].map(([title, found]) => `${title}\n${formatCase(found)}`)];
+  if (notes.length > 0) parts.push(notes.join("\n"));
   const warnings = warningsOf(machine, rows);
   if (warnings.length > 0) parts.push(warnings.join("\n"));
   return `${parts.join("\n\n")}\n`;
@@ -46,7 +49,7 @@ function formatCase(rows: readonly ResultRow[]): string {
     "repetitions",
     "disturbed",
   ];
-  return formatTable(
+  const table = formatTable(
     header,
     rows.map((row, index) => [
       names[index]!,
@@ -61,9 +64,17 @@ function formatCase(rows: readonly ResultRow[]): string {
       `${percent(row.disturbedShare)}${row.reliable ? "" : " !"}`,
     ]),
   );
+  const ratios = engineRatios(rows);
+  if (ratios === undefined) return table;
+  const cells = ratios.rows.map(({ name, ratios: found }) => [
+    name,
+    ...found.map(({ ratio, low = null, high = null }) => formatRatio(ratio, low, high)),
+  ]);
+  return `${table}\n\n${formatTable(["times as fast as [95 %]", ...ratios.others], cells)}`;
 }
 
-function warningsOf(machine: MachineReport, rows: readonly ResultRow[]): string[] {
+/** What a reader must know before believing the figures. */
+export function warningsOf(machine: MachineReport, rows: readonly ResultRow[]): string[] {
   const warnings: string[] = [];
   if (rows.some(({ reliable }) => !reliable)) {
     warnings.push("! Too few quiet repetitions: disturbed ones are included. Repeat on an idle machine.");
