@@ -168,7 +168,7 @@ export function engineReport({ name, kernels, threads, notes }: Engine): EngineR
 /** The named variant; by default the widest one of the first engine: dense numbers, or the highest precision. */
 function chooseBaseline(variants: readonly SuiteVariant[], wanted: string | undefined): SuiteVariant {
   if (wanted === undefined) {
-    const own = variants.filter(({ engine }) => engine === variants[0]!.engine);
+    const own = variants.filter(({ engine, codec }) => engine === variants[0]!.engine || codec === "f16-tuned");
     return own.reduce((best, variant) => (isBetterBaseline(variant, best) ? variant : best));
   }
   const found = variants.find((variant) => isCalled(variant, wanted));

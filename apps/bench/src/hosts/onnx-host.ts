@@ -61,7 +61,7 @@ async function openProduct(subject: Extract<OpenRequest, { kind: "product" }>) {
     async run(runs: number) {
       const rounds = Math.ceil(runs / copies);
       for (let i = 0; i < rounds; i++) await session.run(feeds);
-      return rounds * copies;
+      return { made: rounds * copies };
     },
     close: async () => await session.release(),
   };

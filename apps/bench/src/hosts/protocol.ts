@@ -66,12 +66,20 @@ export type HostAnswer =
 export interface HostProgram {
   start(entries: readonly string[], threads: number): Promise<HostStarted>;
   open(subject: OpenRequest): Promise<OpenedSubject>;
+  /** Processor time so far, in milliseconds, where other processes compute for this one. */
+  processorTime?(): number;
+}
+
+/** What a run may tell: how many runs it really made, or the time that counts instead of the one taken around it. */
+export interface RunOutcome {
+  readonly made?: number;
+  readonly milliseconds?: number;
 }
 
 /** Something opened, inside the host. */
 export interface OpenedSubject {
-  /** Makes at least so many runs; gives the number where it made more. */
-  run(runs: number): Promise<void> | Promise<number>;
+  /** Makes at least so many runs. */
+  run(runs: number): Promise<void> | Promise<RunOutcome>;
   close(): Promise<void>;
   readonly bytes?: number;
 }

@@ -1,9 +1,10 @@
 /** Answers a host's questions over the channel of its parent process; ends with it. */
-import type { HostAnswer, HostProgram, HostRequest, HostTime, OpenedSubject } from "./protocol.js";
+import type { HostAnswer, HostProgram, HostRequest, HostTime, OpenedSubject, RunOutcome } from "./protocol.js";
 
 /** Serves until the parent is gone. */
 export function serve(program: HostProgram): void {
   const opened = new Map<number, OpenedSubject>();
+  const processorTime = program.processorTime ?? ownTime;
   let lastId = 0;
   let answeredAt = performance.now();
   let usedThen = processorTime();
@@ -30,10 +31,12 @@ export function serve(program: HostProgram): void {
         const started = performance.now();
         const used = processorTime();
         const idle = { idleMilliseconds: started - answeredAt, idleProcessorTime: used - usedThen };
-        const made = ((await subject.run(request.runs)) as number | undefined) ?? request.runs;
-        const share = request.runs / made;
-        const milliseconds = share * (performance.now() - started);
-        return { milliseconds, processorTime: share * (processorTime() - used), ...idle } satisfies HostTime;
+        const outcome = ((await subject.run(request.runs)) ?? {}) as RunOutcome;
+        const share = request.runs / (outcome.made ?? request.runs);
+        const milliseconds = outcome.milliseconds ?? share * (performance.now() - started);
+        const time = { milliseconds, processorTime: share * (processorTime() - used), ...idle } satisfies HostTime;
+        await quiet(processorTime);
+        return time;
       }
     }
   };
@@ -51,8 +54,22 @@ export function serve(program: HostProgram): void {
   });
 }
 
+/** Looks this often whether threads still compute, at most for so long; computing is more than this share of the time. */
+const QUIET = { every: 4, longest: 300, share: 0.1 };
+
+/** Waits until the library's threads have stopped looking for more work: the next engine's turn must not suffer from it. */
+async function quiet(processorTime: () => number): Promise<void> {
+  const end = performance.now() + QUIET.longest;
+  for (;;) {
+    const [started, used] = [performance.now(), processorTime()];
+    await new Promise((resolve) => setTimeout(resolve, QUIET.every));
+    const now = performance.now();
+    if (processorTime() - used <= QUIET.share * (now - started) || now > end) return;
+  }
+}
+
 /** Processor time of this process so far, all threads together, in milliseconds. */
-function processorTime(): number {
+function ownTime(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }

@@ -11,6 +11,11 @@ export interface PeerEntry {
   /** Its program in `hosts/`. */
   readonly program: string;
   readonly runs: readonly ("model" | "product")[];
+  /**
+   * Share of a run in which each of its threads surely computes: it waits for them to start, and for its own messages.
+   * 0 where the processor time is not known well enough to judge by.
+   */
+  readonly share: number;
   /** Said beside the installation, where a plain one does not do. */
   readonly hint?: string;
 }
@@ -22,12 +27,14 @@ export const peerList: Readonly<Record<string, PeerEntry>> = {
     packages: ["node-llama-cpp"],
     program: "llama-host",
     runs: ["model"],
+    share: 0.5,
   },
   "onnxruntime-node": {
     title: "ONNX Runtime, native, in Node",
     packages: ["onnxruntime-node"],
     program: "onnx-host",
     runs: ["product"],
+    share: 0.5,
     hint: "its own install script fetches GPU libraries; --ignore-scripts leaves them out",
   },
   "onnxruntime-web": {
@@ -35,12 +42,14 @@ export const peerList: Readonly<Record<string, PeerEntry>> = {
     packages: ["onnxruntime-web"],
     program: "onnx-host",
     runs: ["product"],
+    share: 0.5,
   },
   wllama: {
     title: "llama.cpp on WebAssembly, in headless Chromium",
     packages: ["@wllama/wllama", "playwright-core"],
     program: "wllama-host",
     runs: ["model"],
+    share: 0,
     hint: "and a Chromium: CHROMIUM=PATH, or one of the system's",
   },
 };

@@ -10,6 +10,8 @@ import { peerList } from "./peer-list.js";
 /** A started peer. */
 export interface Peer {
   readonly name: string;
+  /** As in its entry of the list. */
+  readonly share: number;
   /** Makes something ready; `undefined`, with a note, where this peer cannot. */
   open(subject: OpenRequest, what: string): Promise<OpenedPeer | undefined>;
 }
@@ -82,6 +84,7 @@ export async function startPeers(options: StartPeersOptions): Promise<Peers> {
         });
         list.push({
           name,
+          share: peerList[name]!.share,
           async open(subject, what) {
             let opened: HostOpened;
             try {

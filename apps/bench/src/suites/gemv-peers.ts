@@ -12,8 +12,6 @@ const FLOAT = 32;
 const MOST_COPY_BYTES = 1e9;
 /** On WebAssembly quantized products are far from any limit of the memory, and many copies would take minutes. */
 const MOST_WEB_COPY_BYTES = 1e8;
-/** Peers wait for their own threads to start; this much of their time they surely compute. */
-const PEER_SHARE = 0.5;
 
 /** Variants of all peers that multiply: float32, and the widths among `bits`. `coldBytes` 0: one matrix. */
 export async function productVariants(
@@ -47,7 +45,7 @@ export async function productVariants(
           bytes,
           work: rows * columns,
           workUnit: "weights",
-          busy: { threads: count, share: PEER_SHARE },
+          busy: { threads: count, share: peer.share },
           runRemotely: opened.run,
         });
       }

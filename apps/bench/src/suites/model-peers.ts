@@ -11,8 +11,6 @@ import { tokenIds } from "./model-runners.js";
 const typeForBits: Readonly<Record<number, GgufFileType>> = { 2: "Q2_K", 3: "Q3_K", 4: "Q4_0", 8: "Q8_0" };
 /** Weights that share scales. */
 const groupSizes: Readonly<Partial<Record<GgufFileType, number>>> = { Q8_0: 32, Q4_0: 32, Q3_K: 16, Q2_K: 16 };
-/** Peers wait for their own threads to start; this much of their time they surely compute. */
-const PEER_SHARE = 0.5;
 /** Sequences have room for a little more than is used: peers keep some positions for themselves. */
 const SPARE_POSITIONS = 32;
 
@@ -59,7 +57,7 @@ export async function peerVariants(
           ...(tokens > 1 || file.weightBytes === undefined ? {} : { bytes: file.weightBytes }),
           work: tokens,
           workUnit: "tokens",
-          busy: { threads, share: PEER_SHARE },
+          busy: { threads, share: peer.share },
           runRemotely: opened.run,
         });
       }

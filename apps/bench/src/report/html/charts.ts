@@ -79,7 +79,7 @@ export function bitsChart(rows: readonly ResultRow[]): ChartSpecification | unde
     width: WIDTH,
     height: LINE_HEIGHT,
     data: { values },
-    config: { ...config, legend: { ...config.legend, columns: 3, labelLimit: 300 } },
+    config: { ...config, legend: { ...config.legend, columns: 3, labelLimit: 300, ...LINE_SYMBOLS } },
     mark: { type: "line", point: { size: 60, filled: true }, tooltip: true, strokeWidth: 2 },
     encoding: {
       x: { field: "bits", type: "ordinal", title: "bits per weight", axis: { labelAngle: 0 } },
@@ -100,6 +100,9 @@ export function bitsChart(rows: readonly ResultRow[]): ChartSpecification | unde
     },
   };
 }
+
+/** Legends show a piece of line, in which the dashes are seen. */
+const LINE_SYMBOLS = { symbolType: "stroke", symbolSize: 400, symbolStrokeWidth: 2 };
 
 /** Lines of one engine share a colour and differ in their dashes. */
 const DASHES = [

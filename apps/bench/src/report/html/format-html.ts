@@ -12,7 +12,7 @@ import { renderChart, vegaRuntime } from "./render-charts.js";
 
 const style = `
 :root { color-scheme: light; --ink: #1c1c1e; --soft: #6b6b70; --line: #e2e2e6; --good: #00694d; --bad: #a33c00; }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 1080px; margin: 2.5rem auto; padding: 0 1.5rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 1280px; margin: 2.5rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.8rem 0 .6rem; }
 h3 { font-size: .95rem; margin: 1.6rem 0 .4rem; font-weight: 600; }
 p, li { max-width: 75ch; } .soft, caption { color: var(--soft); } .warning { color: var(--bad); }
@@ -106,7 +106,7 @@ function machineFacts(machine: MachineReport): string {
     ["Runs on", `Node ${machine.node}, ${machine.platform}`],
     ["Other programs", `kept ${machine.foreignCores.toFixed(2)} of ${machine.cores} cores busy`],
     ...machine.engines.map(({ name, kernels, threads, notes }): [string, string] => {
-      return [name, `${kernels}, ${threads} thread${threads === 1 ? "" : "s"}. ${notes.join(" ")}`];
+      return [`${name} ×${threads}`, `${kernels}, ${threads} thread${threads === 1 ? "" : "s"}. ${notes.join(" ")}`];
     }),
   ];
   return `<dl>${facts.map(([name, value]) => `<dt>${escapeText(name)}</dt><dd>${escapeText(value)}</dd>`).join("\n")}</dl>`;
