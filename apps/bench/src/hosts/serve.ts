@@ -35,7 +35,7 @@ export function serve(program: HostProgram): void {
         const share = request.runs / (outcome.made ?? request.runs);
         const milliseconds = outcome.milliseconds ?? share * (performance.now() - started);
         const time = { milliseconds, processorTime: share * (processorTime() - used), ...idle } satisfies HostTime;
-        await quiet(processorTime);
+        await quiet(processorTime, program.processorTime === undefined ? QUIET.every : QUIET.everyOfOthers);
         return time;
       }
     }
@@ -54,15 +54,18 @@ export function serve(program: HostProgram): void {
   });
 }
 
-/** Looks this often whether threads still compute, at most for so long; computing is more than this share of the time. */
-const QUIET = { every: 4, longest: 300, share: 0.1 };
+/**
+ * How often to look whether threads still compute (other processes' time is told in steps of 10 ms), for how long at most,
+ * and which share of the time is computing.
+ */
+const QUIET = { every: 4, everyOfOthers: 30, longest: 400, share: 0.1 };
 
 /** Waits until the library's threads have stopped looking for more work: the next engine's turn must not suffer from it. */
-async function quiet(processorTime: () => number): Promise<void> {
+async function quiet(processorTime: () => number, every: number): Promise<void> {
   const end = performance.now() + QUIET.longest;
   for (;;) {
     const [started, used] = [performance.now(), processorTime()];
-    await new Promise((resolve) => setTimeout(resolve, QUIET.every));
+    await new Promise((resolve) => setTimeout(resolve, every));
     const now = performance.now();
     if (processorTime() - used <= QUIET.share * (now - started) || now > end) return;
   }

@@ -32,6 +32,10 @@ interface Timings {
 /** Tokens that come before the first letter of a prompt. */
 const PREFIX_TOKENS = 3;
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+/** Decode steps of one completion: its beginning and end are not told apart from them. */
+const FEWEST_STEPS = 4;
+/** The page only has to read one script. */
+const READY_MILLISECONDS = 20_000;
 /** Time in `/proc` is counted in hundredths of a second on every Linux that Node runs on. */
 const TICK_MILLISECONDS = 10;
 
@@ -63,7 +67,9 @@ let server: Server;
 
 const program: HostProgram = {
   async start([entry, playwright]) {
-    library = dirname(entry!);
+    // Its manifest names a file that is not in the package.
+    const folder = dirname(entry!);
+    library = existsSync(join(folder, "esm", "index.js")) ? join(folder, "esm") : folder;
     const { chromium } = (await import(pathToFileURL(playwright!).href)) as {
       chromium: { launch(options: object): Promise<Browser> };
     };
@@ -105,8 +111,11 @@ async function openModel({ path, threads, capacity, context, tokens }: Extract<O
   modelPath = path;
   const tab = await browser.newPage();
   await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-  while ((await tab.evaluate("window.ready === true")) !== true)
+  const end = performance.now() + READY_MILLISECONDS;
+  while ((await tab.evaluate("window.ready === true")) !== true) {
+    if (performance.now() > end) throw new Error("its page did not start; is esm/index.js in the package?");
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   const options = { n_ctx: capacity, n_batch: 512, n_ubatch: 512, n_threads: threads, n_gpu_layers: 0, n_parallel: 1 };
   const opened = (await tab.evaluate(`window.open_model(${JSON.stringify(options)})`)) as { threads: number };
   if (opened.threads !== threads) throw new Error(`it runs on ${opened.threads} threads, not on ${threads}`);
@@ -125,7 +134,8 @@ async function openModel({ path, threads, capacity, context, tokens }: Extract<O
         for (let i = 0; i < runs; i++) milliseconds += (await complete(1)).prompt_ms;
       } else {
         // The first token comes from the prompt; the others are one decode step each.
-        const { predicted_n: made, predicted_ms: time } = await complete(runs + 1);
+        const steps = Math.max(runs, FEWEST_STEPS);
+        const { predicted_n: made, predicted_ms: time } = await complete(steps + 1);
         milliseconds = (time / Math.max(1, made - 1)) * runs;
       }
       return { milliseconds };

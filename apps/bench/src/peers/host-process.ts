@@ -15,6 +15,9 @@ export interface HostProcess extends AsyncDisposable {
 /** Lines that a failed host's standard error is quoted with. */
 const QUOTED_LINES = 3;
 
+/** Milliseconds that a host has to end by itself. */
+const PATIENCE = 2000;
+
 /** Starts the host program of a kind on a library's file. */
 export async function startHost(
   { program, peer, entries, threads }: { program: string; peer: string; entries: readonly string[]; threads: number },
@@ -36,8 +39,10 @@ export async function startHost(
   };
   child.on("error", ({ message }) => fail(message));
   child.on("exit", (code, by) => fail(`its process ended (${by ?? `exit code ${code}`})`));
+  // A host that hears that its parent is gone ends by itself, and what it has started with it.
   const kill = (): void => {
-    child.kill("SIGKILL");
+    if (child.connected) child.disconnect();
+    setTimeout(() => child.kill("SIGKILL"), PATIENCE).unref();
   };
   signal.addEventListener("abort", kill, { once: true });
 
