@@ -170,4 +170,37 @@ describe("peers beside our engine", () => {
     expect(second.document.rows.every(({ engine }) => engine === "wasm")).toBe(true);
     expect(second.document.notes).toEqual([expect.stringContaining("exit code 3")]);
   });
+
+  it("multiply single matrices in gemv where they do that, and are left out where not", async () => {
+    const runtime = `
+      export const env = {};
+      export class Tensor { constructor(type, data, shape) { Object.assign(this, { type, data, shape }); } }
+      export const InferenceSession = {
+        async create(model, { intraOpNumThreads }) {
+          if (!Buffer.from(model).includes("products")) throw new Error("no graph of products");
+          if (intraOpNumThreads > 1 && Buffer.from(model).includes("MatMulNBits")) throw new Error("one thread only");
+          return { async run({ x }) { return { y0: { data: x.data.slice() } }; }, async release() {} };
+        },
+      };`;
+    const project = await install("onnxruntime-node", { type: "module", main: "main.js" }, { "main.js": runtime });
+    const peers = ["--peers", "onnxruntime-node,wllama", "--peers-from", project, "--threads", "1,2"];
+    const argv = ["gemv", "--shapes", "16x128", "--codec", "bcq", "--bits", "4", "--cache", "hot", ...peers, ...quick];
+    const { exitCode, stdout } = await bench([...argv, "--json"]);
+    expect(exitCode).toBe(0);
+    const { rows, notes } = JSON.parse(stdout) as ResultDocument;
+    const theirs = rows.filter(({ engine }) => engine === "onnxruntime-node");
+    expect(
+      theirs.map(({ codec, bits, threads, groupSize, bytes }) => [codec, bits, threads, groupSize, bytes]),
+    ).toEqual([
+      ["MatMul-f32", 32, 1, null, 16 * 128 * 4],
+      ["MatMul-f32", 32, 2, null, 16 * 128 * 4],
+      ["MatMulNBits-4-block-32", 4, 1, 32, 16 * 64 + 16 * 4 * 4],
+      ["MatMulNBits-4-block-128", 4, 1, 128, 16 * 64 + 16 * 4],
+    ]);
+    expect(notes).toEqual([
+      expect.stringMatching(/^wllama: left out; it runs no single products/),
+      expect.stringMatching(/block-32 left out\. .*one thread only/),
+      expect.stringMatching(/block-128 left out\. .*one thread only/),
+    ]);
+  });
 });
