@@ -5,7 +5,7 @@ import type { Engine } from "./engines/engine.js";
 import { engineList } from "./engines/engine-list.js";
 import { ratioOfMedians } from "./measurement/bootstrap.js";
 import { evaluateSamples } from "./measurement/evaluate-samples.js";
-import type { LoadWatch } from "./measurement/load-watch.js";
+import { type LoadWatch, TEAM_SHARE } from "./measurement/load-watch.js";
 import { measureVariants, type Variant } from "./measurement/measure-variants.js";
 import type { CommonOptions } from "./options/common.js";
 import type { PeerOptions } from "./options/peers.js";
@@ -61,12 +61,6 @@ export interface SuiteVariant extends Omit<Variant, "name"> {
   readonly work: number;
   readonly workUnit: string;
 }
-
-/**
- * Share of a run in which several threads surely compute: they wait for each other at every handover, which looks like
- * idling, and a machine's own ticks hit each of them.
- */
-const TEAM_SHARE = 0.7;
 
 /** Starts a session. */
 export function createSession(io: BenchIo, options: CommonOptions, watch: LoadWatch): Session {

@@ -129,16 +129,15 @@ async function openModel({ path, threads, capacity, context, tokens }: Extract<O
   }
   return {
     async run(runs: number) {
-      let milliseconds = 0;
       if (isPrefill) {
+        let milliseconds = 0;
         for (let i = 0; i < runs; i++) milliseconds += (await complete(1)).prompt_ms;
-      } else {
-        // The first token comes from the prompt; the others are one decode step each.
-        const steps = Math.max(runs, FEWEST_STEPS);
-        const { predicted_n: made, predicted_ms: time } = await complete(steps + 1);
-        milliseconds = (time / Math.max(1, made - 1)) * runs;
+        return { milliseconds };
       }
-      return { milliseconds };
+      // The first token comes from the prompt's last one; the others are one decode step each.
+      const steps = Math.max(runs, FEWEST_STEPS);
+      const { predicted_n: made, predicted_ms: time } = await complete(steps + 1);
+      return { milliseconds: (time / Math.max(1, made - 1)) * runs, made: steps + 1 };
     },
     close: async () => await tab.close(),
   };

@@ -28,6 +28,12 @@ export interface BusyThreads {
   readonly share: number;
 }
 
+/**
+ * Share of a run in which each of several threads surely computes: they wait for each other at every handover, which looks
+ * like idling, and a machine's own ticks hit each of them. The same for everybody's engines.
+ */
+export const TEAM_SHARE = 0.7;
+
 /** Work that the main thread does alone, without ever waiting. */
 const MAIN_THREAD: BusyThreads = { threads: 1, share: 1 };
 

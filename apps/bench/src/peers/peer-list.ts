@@ -12,8 +12,8 @@ export interface PeerEntry {
   readonly program: string;
   readonly runs: readonly ("model" | "product")[];
   /**
-   * Share of a run in which each of its threads surely computes: it waits for them to start, and for its own messages.
-   * 0 where the processor time is not known well enough to judge by.
+   * Share of a run in which it surely computes on one thread; lower where its processor time is known less well. As near to
+   * ours as can be: whose disturbed repetitions are noticed less looks slower than it is.
    */
   readonly share: number;
   /** Said beside the installation, where a plain one does not do. */
@@ -27,14 +27,14 @@ export const peerList: Readonly<Record<string, PeerEntry>> = {
     packages: ["node-llama-cpp"],
     program: "llama-host",
     runs: ["model"],
-    share: 0.5,
+    share: 0.9,
   },
   "onnxruntime-node": {
     title: "ONNX Runtime, native, in Node",
     packages: ["onnxruntime-node"],
     program: "onnx-host",
     runs: ["product"],
-    share: 0.5,
+    share: 0.9,
     hint: "its own install script fetches GPU libraries; --ignore-scripts leaves them out",
   },
   "onnxruntime-web": {
@@ -42,14 +42,14 @@ export const peerList: Readonly<Record<string, PeerEntry>> = {
     packages: ["onnxruntime-web"],
     program: "onnx-host",
     runs: ["product"],
-    share: 0.5,
+    share: 0.9,
   },
   wllama: {
     title: "llama.cpp on WebAssembly, in headless Chromium",
     packages: ["@wllama/wllama", "playwright-core"],
     program: "wllama-host",
     runs: ["model"],
-    share: 0,
+    share: 0.5,
     hint: "and a Chromium: CHROMIUM=PATH, or one of the system's",
   },
 };

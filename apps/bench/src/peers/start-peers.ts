@@ -1,7 +1,7 @@
 /** Starts the peers that a suite can use, and keeps watch that nobody computes when it is not their turn. */
 import { StepdownError } from "@stepdown/core";
 import type { HostOpened, HostTime, OpenRequest } from "../hosts/protocol.js";
-import type { RemoteTime } from "../measurement/load-watch.js";
+import { type BusyThreads, type RemoteTime, TEAM_SHARE } from "../measurement/load-watch.js";
 import type { EngineReport } from "../report/result-document.js";
 import { findPackage } from "./find-package.js";
 import { startHost } from "./host-process.js";
@@ -10,8 +10,8 @@ import { peerList } from "./peer-list.js";
 /** A started peer. */
 export interface Peer {
   readonly name: string;
-  /** As in its entry of the list. */
-  readonly share: number;
+  /** Who computes during a run. */
+  busy(threads: number): BusyThreads;
   /** Makes something ready; `undefined`, with a note, where this peer cannot. */
   open(subject: OpenRequest, what: string): Promise<OpenedPeer | undefined>;
 }
@@ -55,7 +55,7 @@ export async function startPeers(options: StartPeersOptions): Promise<Peers> {
   };
   try {
     for (const name of names) {
-      const { packages, program, runs, hint, title } = peerList[name]!;
+      const { packages, program, runs, hint, title, share } = peerList[name]!;
       if (!runs.includes(need)) {
         note(`${name}: left out; it runs ${need === "model" ? "no whole models" : "no single products"} here`);
         continue;
@@ -75,7 +75,12 @@ export async function startPeers(options: StartPeersOptions): Promise<Peers> {
         const host = await startHost({ program, peer: name, entries, threads }, signal);
         const watch = idleWatch(options.addOwnTime);
         const report = (): EngineReport => {
-          return { name, kernels: `${version}, ${host.started.kernels}`, threads, notes: [title, ...watch.notes()] };
+          return {
+            name,
+            kernels: `${version}, ${host.started.kernels}`,
+            threads,
+            notes: [`${title}.`, ...watch.notes()],
+          };
         };
         engines.set(name, report());
         ends.push(async () => {
@@ -84,7 +89,7 @@ export async function startPeers(options: StartPeersOptions): Promise<Peers> {
         });
         list.push({
           name,
-          share: peerList[name]!.share,
+          busy: (count) => ({ threads: count, share: count > 1 ? Math.min(TEAM_SHARE, share) : share }),
           async open(subject, what) {
             let opened: HostOpened;
             try {

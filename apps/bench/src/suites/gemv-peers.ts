@@ -45,7 +45,7 @@ export async function productVariants(
           bytes,
           work: rows * columns,
           workUnit: "weights",
-          busy: { threads: count, share: peer.share },
+          busy: peer.busy(count),
           runRemotely: opened.run,
         });
       }

@@ -57,7 +57,7 @@ export async function peerVariants(
           ...(tokens > 1 || file.weightBytes === undefined ? {} : { bytes: file.weightBytes }),
           work: tokens,
           workUnit: "tokens",
-          busy: { threads, share: peer.share },
+          busy: peer.busy(threads),
           runRemotely: opened.run,
         });
       }
