@@ -65,7 +65,7 @@ export async function startPeers(options: StartPeersOptions): Promise<Peers> {
       if (missing.length > 0) {
         const also = hint === undefined ? "" : ` (${hint})`;
         note(
-          `${name}: left out; ${missing.join(" and ")} not found from ${from}. To have it: npm install --ignore-scripts ${packages.join(" ")}${also} in some folder, then --peers-from that folder`,
+          `${name}: left out; ${missing.join(" and ")} not found in ${from} or above it. To have it: npm install --ignore-scripts ${packages.join(" ")}${also} in some folder, then --peers-from that folder`,
         );
         continue;
       }
