@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -43,7 +43,8 @@ async function document(argv: readonly string[]): Promise<ResultDocument> {
 
 function expectSoundRow(row: ResultRow): void {
   expect(Object.keys(row)).toEqual([
-    ...["suite", "case", "engine", "codec", "bits", "threads", "medianMilliseconds", "lowerQuartile", "upperQuartile"],
+    ...["suite", "case", "engine", "codec", "bits", "threads"],
+    ...["model", "shape", "context", "groupSize", "medianMilliseconds", "lowerQuartile", "upperQuartile"],
     ...[
       "processorMilliseconds",
       "repetitions",
@@ -163,6 +164,49 @@ describe("the other suites", () => {
       ["codebook-fixed-3", 4 * (64 + 64 + 64 + 96)],
       ["codebook-fixed-4", 4 * (64 + 64 + 64 + 96)],
     ]);
+  });
+});
+
+describe("thread counts, baselines and reports", () => {
+  it("gemv puts the tuned baselines and several thread counts side by side", async () => {
+    const { rows, machine, notes } = await document([
+      ...["gemv", "--shapes", "32x96,8x40", "--codec", "bcq,f16-tuned,int4-tuned", "--bits", "2", "--cache", "hot"],
+      ...["--threads", "1,2"],
+    ]);
+    rows.forEach(expectSoundRow);
+    const wide = rows.filter(({ shape }) => shape === "32x96");
+    expect(wide.map((row) => [variantName(row), row.bits, row.threads, row.groupSize])).toEqual([
+      ["bcq-2", 2, 1, 96],
+      ["bcq-2", 2, 2, 96],
+      ["f16-tuned", 16, 1, null],
+      ["int4-tuned", 4, 1, 96],
+    ]);
+    expect(wide.map(({ bytes }) => bytes).slice(2)).toEqual([32 * 96 * 2, 32 * 48 + 32 * 4]);
+    expect(wide[0]?.baseline).toBe("baseline/f16-tuned ×1");
+    expect(notes).toEqual([expect.stringMatching(/^int4-tuned: 8x40 left out/)]);
+    expect(machine.engines.map(({ name, threads }) => [name, threads])).toEqual([
+      ["wasm", 1],
+      ["wasm", 2],
+      ["baseline", 1],
+    ]);
+  });
+
+  it("sync times round trips to workers and says what a step needs of them", async () => {
+    const { rows, notes } = await document(["sync", "--ways", "wait"]);
+    rows.forEach(expectSoundRow);
+    expect(rows.map((row) => [row.case, variantName(row), row.workUnit])).toEqual([
+      ["wait, 2 threads", "wait", "round trips"],
+    ]);
+    expect(notes).toEqual([expect.stringMatching(/^wait ×2: .* 135m [\d.]+ ms \(121\), 1\.1b .*\(89\)/)]);
+  });
+
+  it("--html writes a page with the same rows", async () => {
+    const file = join(folder, "report.html");
+    const argv = ["decode", "--shape", shape, "--bits", "2,3", "--codec", "bcq", "--context", "1", "--html", file];
+    const { rows } = await document(argv);
+    const page = await readFile(file, "utf8");
+    const held = /id="document">(.*?)<\/script>/s.exec(page)?.[1];
+    expect((JSON.parse(held as string) as ResultDocument).rows).toEqual(rows);
   });
 });
 

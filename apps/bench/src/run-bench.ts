@@ -1,5 +1,6 @@
 /** The command line as a whole: suites, `compare`, help, exit codes. */
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import type { BenchIo } from "./bench-io.js";
 import { addCompareCommand } from "./compare/compare-command.js";
@@ -9,6 +10,7 @@ import { createLoadWatch } from "./measurement/load-watch.js";
 import { addCommonOptions, type CommonOptions } from "./options/common.js";
 import { withExamples } from "./options/examples.js";
 import { formatReport } from "./report/format-report.js";
+import { formatHtml } from "./report/html/format-html.js";
 import { startMachineReport } from "./report/machine.js";
 import { DOCUMENT_VERSION, type ResultDocument } from "./report/result-document.js";
 import { createSession } from "./session.js";
@@ -60,8 +62,17 @@ function addSuite(program: Command, suite: Suite<never>, io: BenchIo): void {
     const finishReport = startMachineReport();
     const session = createSession(io, options, createLoadWatch(systemClock));
     await suite.run(session, options as never);
-    const machine = finishReport([...session.engines.values()]);
-    const document: ResultDocument = { specificationVersion: DOCUMENT_VERSION, machine, rows: session.rows };
+    const machine = finishReport([...session.engines.values()], session.childTime);
+    const document: ResultDocument = {
+      specificationVersion: DOCUMENT_VERSION,
+      machine,
+      notes: session.remarks,
+      rows: session.rows,
+    };
+    if (options.html !== undefined) {
+      await writeFile(options.html, await formatHtml(document));
+      session.note(`report written to ${options.html}`);
+    }
     io.print(options.json ? `${JSON.stringify(document)}\n` : formatReport(document));
   });
 }

@@ -10,17 +10,21 @@ import { createStepdownEngine } from "./stepdown-engine.js";
 /** How an engine is started. */
 export interface EngineEntry {
   readonly title: string;
-  start(signal: AbortSignal): Promise<Engine>;
+  start(signal: AbortSignal, threads?: number): Promise<Engine>;
+  /** Whether it can use more threads than one. */
+  readonly threaded: boolean;
 }
 
 /** All engines. */
 export const engineList: Readonly<Record<string, EngineEntry>> = {
   wasm: {
     title: "Stepdown on WebAssembly kernels",
-    start: async (signal) => createStepdownEngine("wasm", await createWasmKernels({ signal })),
+    threaded: true,
+    start: async (signal, threads = 1) => createStepdownEngine("wasm", await createWasmKernels({ signal, threads })),
   },
   reference: {
     title: "Stepdown on the plain TypeScript kernels, the slow specification",
+    threaded: false,
     start: async () => createStepdownEngine("reference", createReferenceKernels()),
   },
 };

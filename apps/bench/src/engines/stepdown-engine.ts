@@ -115,7 +115,8 @@ function modelRunner(model: Awaited<ReturnType<typeof loadLanguageModel>>): Mode
 }
 
 /** Activations between −1 and 1. */
-function randomInput(length: number): Float32Array {
+/** An input vector: numbers between −1 and 1, the same for the same length. */
+export function randomInput(length: number): Float32Array {
   const random = createRandomNumbers(length);
   return Float32Array.from({ length }, () => 2 * random.uniform() - 1);
 }

@@ -28,6 +28,12 @@ export interface BusyThreads {
   readonly share: number;
 }
 
+/**
+ * Share of a run in which each of several threads surely computes: they wait for each other at every handover, which looks
+ * like idling, and a machine's own ticks hit each of them. The same for everybody's engines.
+ */
+export const TEAM_SHARE = 0.7;
+
 /** Work that the main thread does alone, without ever waiting. */
 const MAIN_THREAD: BusyThreads = { threads: 1, share: 1 };
 
@@ -59,10 +65,19 @@ export interface WatchedTime {
   readonly disturbance: Disturbance | undefined;
 }
 
+/** Times of work that another process did and timed itself, in milliseconds. */
+export interface RemoteTime {
+  readonly milliseconds: number;
+  readonly processorTime: number;
+}
+
 /** Times repetitions and watches for foreign load. */
 export interface LoadWatch {
-  /** Runs the action; `busy` is who computes. Default: the main thread, all the time. */
-  observe(action: () => void | Promise<void>, busy?: BusyThreads): Promise<WatchedTime>;
+  /**
+   * Runs the action; `busy` is who computes. Default: the main thread, all the time. Times that the action returns count
+   * instead of the ones taken here.
+   */
+  observe(action: () => void | Promise<void> | Promise<RemoteTime>, busy?: BusyThreads): Promise<WatchedTime>;
 }
 
 /** Calibrates the spin loop and returns a watch. */
@@ -83,11 +98,12 @@ export function createLoadWatch(clock: Clock): LoadWatch {
       const processor = clock.processorTime();
       const start = clock.wall();
       const waiting = action();
-      if (waiting !== undefined) await waiting;
-      const wall = clock.wall() - start;
-      const processorTime = clock.processorTime() - processor;
+      const remote = (waiting === undefined ? undefined : await waiting) as RemoteTime | undefined;
+      const wall = remote?.milliseconds ?? clock.wall() - start;
+      const processorTime = remote?.processorTime ?? clock.processorTime() - processor;
       // The main thread's own time is the better witness: compilers and collectors in the background do not fill its gaps.
-      const witness = thread === undefined ? processorTime : (clock.mainThreadTime() as number) - thread;
+      const isOwn = thread !== undefined && remote === undefined;
+      const witness = isOwn ? (clock.mainThreadTime() as number) - thread : processorTime;
       const spinAfter = spin();
       const disturbance = judge({
         ...{ wall, processorTime: witness, busy: busy ?? MAIN_THREAD },

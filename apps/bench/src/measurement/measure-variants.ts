@@ -2,14 +2,16 @@
  * Times variants against each other: warm-up, then round after round with one repetition of each, so that slow changes of
  * the machine reach all of them alike. Disturbed repetitions are kept, marked, and repeated up to a limit.
  */
-import type { BusyThreads, Disturbance, LoadWatch } from "./load-watch.js";
+import type { BusyThreads, Disturbance, LoadWatch, RemoteTime } from "./load-watch.js";
 import { roundOrder } from "./round-order.js";
 
 /** One thing to be timed. */
 export interface Variant {
   readonly name: string;
   /** The work, once. Synchronous work should return nothing: waiting for a promise costs a microsecond. */
-  readonly run: () => void | Promise<void>;
+  readonly run?: () => void | Promise<void>;
+  /** In place of `run`: that many times by another process, which takes the times. */
+  readonly runRemotely?: (runs: number) => Promise<RemoteTime>;
   /** Who computes. Default: the main thread, all the time. */
   readonly busy?: BusyThreads;
   /** Whether a repetition is always one run, however short. Default: as many as fill the minimum time. */
@@ -110,13 +112,17 @@ async function repeat({ variant, runs }: Entry, watch: LoadWatch, { signal }: Me
   // A turn of the event loop: without it Ctrl-C would never be heard between synchronous repetitions.
   await new Promise((resolve) => setImmediate(resolve));
   signal?.throwIfAborted();
+  const { run, runRemotely } = variant;
   const work = async (): Promise<void> => {
     for (let i = 0; i < runs; i++) {
-      const waiting = variant.run();
+      const waiting = run?.();
       if (waiting !== undefined) await waiting;
     }
   };
-  const time = await watch.observe(work, variant.busy);
+  const time = await watch.observe(
+    runRemotely === undefined ? work : async () => await runRemotely(runs),
+    variant.busy,
+  );
   await variant.settle?.();
   return time;
 }

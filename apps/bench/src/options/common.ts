@@ -13,6 +13,7 @@ export interface CommonOptions {
   readonly baseline?: string;
   readonly seed: number;
   readonly json?: boolean;
+  readonly html?: string;
 }
 
 /** Quiet repetitions beyond which a median does not gain. */
@@ -43,5 +44,6 @@ export function addCommonOptions(command: Command, defaults: { warmUp: number; r
     .option("--retries <n>", "repetitions added at most, per wanted one, for disturbed ones", number(0, 100), 2)
     .option("--baseline <name>", "variant that the others are compared with, as named in the table")
     .option("--seed <n>", "seed of synthetic weights", integer(0, 0xffffffff), 1)
-    .option("--json", "one JSON document on standard output");
+    .option("--json", "one JSON document on standard output")
+    .option("--html <file>", "also a report with charts, one page that opens without a network");
 }

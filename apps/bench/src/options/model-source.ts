@@ -20,6 +20,8 @@ export type ChosenModel =
   | {
       readonly kind: "synthetic";
       readonly name: string;
+      /** The value of `--shape`. */
+      readonly shape: string;
       readonly config: ModelConfig;
       readonly bits: readonly number[];
       readonly codecs: readonly WeightKind[];
@@ -53,11 +55,17 @@ export async function chooseModel(options: ModelOptions): Promise<ChosenModel> {
   const config = preset?.config ?? (await readShapeFile(shape));
   return {
     kind: "synthetic",
+    shape,
     name: preset === undefined ? shape : `${preset.title} shape`,
     config,
     bits: bits ?? DEFAULT_BITS,
     codecs: codec ?? ["codebook"],
   };
+}
+
+/** What a row says of the model. */
+export function modelFacts(model: ChosenModel): { readonly model?: string; readonly shape?: string } {
+  return model.kind === "files" ? { model: model.path } : { shape: model.shape };
 }
 
 /** A `config.json` in the form of Hugging Face. */

@@ -1,19 +1,23 @@
 /** A result document for a terminal: the machine in a few lines, then one table per case. */
+
+import { engineRatios } from "./engine-ratios.js";
 import { formatRatio, percent, significant, withPrefix } from "./format-numbers.js";
 import { formatTable } from "./format-table.js";
-import { type MachineReport, type ResultDocument, type ResultRow, variantName } from "./result-document.js";
+import type { MachineReport, ResultDocument, ResultRow } from "./result-document.js";
+import { variantNames } from "./variant-names.js";
 
 /** Other programs that take more of the machine than this, in cores, are worth a warning. */
 const FOREIGN_CORES_WARNING = 0.2;
 
 /** The whole report, ending in a line break. */
-export function formatReport({ machine, rows }: ResultDocument): string {
+export function formatReport({ machine, notes, rows }: ResultDocument): string {
   const cases = new Map<string, ResultRow[]>();
   for (const row of rows) {
     const key = `${row.suite} ${row.case}`;
     cases.set(key, [...(cases.get(key) ?? []), row]);
   }
   const parts = [formatMachine(machine), ...[...cases].map(([title, found]) => `${title}\n${formatCase(found)}`)];
+  if (notes.length > 0) parts.push(notes.join("\n"));
   const warnings = warningsOf(machine, rows);
   if (warnings.length > 0) parts.push(warnings.join("\n"));
   return `${parts.join("\n\n")}\n`;
@@ -32,7 +36,7 @@ function formatMachine(machine: MachineReport): string {
 
 function formatCase(rows: readonly ResultRow[]): string {
   const [first] = rows as readonly [ResultRow];
-  const severalEngines = new Set(rows.map(({ engine }) => engine)).size > 1;
+  const names = variantNames(rows);
   const header = [
     "variant",
     "median ms",
@@ -45,10 +49,10 @@ function formatCase(rows: readonly ResultRow[]): string {
     "repetitions",
     "disturbed",
   ];
-  return formatTable(
+  const table = formatTable(
     header,
-    rows.map((row) => [
-      severalEngines ? `${row.engine}/${variantName(row)}` : variantName(row),
+    rows.map((row, index) => [
+      names[index]!,
       significant(row.medianMilliseconds),
       `${significant(row.lowerQuartile)}–${significant(row.upperQuartile)}`,
       significant(row.processorMilliseconds),
@@ -60,9 +64,17 @@ function formatCase(rows: readonly ResultRow[]): string {
       `${percent(row.disturbedShare)}${row.reliable ? "" : " !"}`,
     ]),
   );
+  const ratios = engineRatios(rows);
+  if (ratios === undefined) return table;
+  const cells = ratios.rows.map(({ name, ratios: found }) => [
+    name,
+    ...found.map(({ ratio, low = null, high = null }) => formatRatio(ratio, low, high)),
+  ]);
+  return `${table}\n\n${formatTable(["times as fast as [95 %]", ...ratios.others], cells)}`;
 }
 
-function warningsOf(machine: MachineReport, rows: readonly ResultRow[]): string[] {
+/** What a reader must know before believing the figures. */
+export function warningsOf(machine: MachineReport, rows: readonly ResultRow[]): string[] {
   const warnings: string[] = [];
   if (rows.some(({ reliable }) => !reliable)) {
     warnings.push("! Too few quiet repetitions: disturbed ones are included. Repeat on an idle machine.");

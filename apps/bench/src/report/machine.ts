@@ -21,13 +21,13 @@ export function lastLevelCacheBytes(): number | undefined {
   return largest > 0 ? largest : undefined;
 }
 
-/** Starts watching the machine; the returned function ends it and gives the report. */
-export function startMachineReport(): (engines: readonly EngineReport[]) => MachineReport {
+/** Starts watching the machine; the returned function ends it and gives the report. Time of child processes is ours too. */
+export function startMachineReport(): (engines: readonly EngineReport[], childTime?: number) => MachineReport {
   const startedAt = new Date();
   const before = { load: load(), busy: busyMilliseconds(), own: ownMilliseconds(), wall: performance.now() };
-  return (engines) => {
+  return (engines, childTime = 0) => {
     const passed = performance.now() - before.wall;
-    const others = busyMilliseconds() - before.busy - (ownMilliseconds() - before.own);
+    const others = busyMilliseconds() - before.busy - (ownMilliseconds() - before.own) - childTime;
     const cores = cpus();
     return {
       cpu: cores[0]?.model.trim() ?? "unknown",

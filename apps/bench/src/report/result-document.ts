@@ -7,6 +7,8 @@ export const DOCUMENT_VERSION = "v1";
 export interface ResultDocument {
   readonly specificationVersion: typeof DOCUMENT_VERSION;
   readonly machine: MachineReport;
+  /** What was left out and why, and other remarks. */
+  readonly notes: readonly string[];
   readonly rows: readonly ResultRow[];
 }
 
@@ -45,6 +47,14 @@ export interface ResultRow {
   readonly codec: string;
   readonly bits: number;
   readonly threads: number;
+  /** Path of the model that was measured, or `null` for synthetic weights and single products. */
+  readonly model: string | null;
+  /** Shape of synthetic weights as given to `--shape`, or of one matrix: "1.1b", "4096x4096". */
+  readonly shape: string | null;
+  /** Tokens before a decode step, or `null` where there is no such thing. */
+  readonly context: number | null;
+  /** Weights of a row that share their scales, or `null`: a whole row, or not known. */
+  readonly groupSize: number | null;
   /** Of one run: one product, one decode step, one prefill, one load, one pass of quantization. */
   readonly medianMilliseconds: number;
   readonly lowerQuartile: number;
@@ -74,7 +84,10 @@ export interface ResultRow {
   readonly samples: readonly number[];
 }
 
-/** Name of a row's variant within its case: "codebook-4"; with several engines, "wasm/codebook-4" tells them apart. */
+/** Codecs of other engines ("Q4_0") and tuned baselines say their bits themselves. */
+const SELF_NAMED = /[A-Z]|-tuned$/;
+
+/** Name of a row's variant within its case: "codebook-4", "Q4_0". */
 export function variantName({ codec, bits }: Pick<ResultRow, "codec" | "bits">): string {
-  return `${codec}-${bits}`;
+  return bits === 0 || SELF_NAMED.test(codec) ? codec : `${codec}-${bits}`;
 }

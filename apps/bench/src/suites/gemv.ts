@@ -2,14 +2,19 @@
 import { InvalidArgumentError, type LinearWeight } from "@stepdown/core";
 import { nestedLayerSource, storedLayerOf } from "@stepdown/model-format";
 import { InvalidArgumentError as BadUse, type Command, Option } from "commander";
+import { createTunedLinear, fitsTuned, type TunedKind, tunedKinds } from "../baselines/tuned-linear.js";
 import type { Engine, LinearRunner } from "../engines/engine.js";
+import { randomInput } from "../engines/stepdown-engine.js";
 import { bitList, list, number, oneOf } from "../options/parse.js";
+import { addPeerOptions, type PeerOptions } from "../options/peers.js";
+import { addThreadsOption, type ThreadsOptions } from "../options/threads.js";
 import { lastLevelCacheBytes } from "../report/machine.js";
 import type { Session, SuiteVariant } from "../session.js";
 import { modelShapes } from "../synthetic/model-shapes.js";
 import { distinctShapes, layersOf } from "../synthetic/synthetic-layers.js";
 import { syntheticDenseWeight, syntheticNestedWeight } from "../synthetic/synthetic-weight.js";
 import { groupSizeFor, isNestedKind, type WeightKind, weightKinds } from "../synthetic/weight-kinds.js";
+import { productVariants } from "./gemv-peers.js";
 import { requireFinite } from "./model-runners.js";
 import type { Suite } from "./suite.js";
 
@@ -20,9 +25,9 @@ interface Shape {
   readonly columns: number;
 }
 
-interface GemvOptions {
+interface GemvOptions extends PeerOptions, ThreadsOptions {
   readonly shapes: readonly (readonly Shape[])[];
-  readonly codec: readonly WeightKind[];
+  readonly codec: readonly (WeightKind | TunedKind)[];
   readonly bits: readonly number[];
   readonly cache: readonly Temperature[];
   readonly coldMegabytes: number;
@@ -33,16 +38,24 @@ const MAXIMUM_SIDE = 1 << 20;
 /** A walk must be this many times as large as the last-level cache for none of it to be found there again. */
 const CACHE_MULTIPLE = 2;
 
+/** What the tuned baselines are called among engines. */
+const TUNED_ENGINE = "baseline";
+
 /** The suite. */
 export const gemvSuite: Suite<GemvOptions> = {
   name: "gemv",
   description: "Time one linear layer times one vector: shapes, codecs and bits, in and out of the cache.",
   examples: [
     ["gemv --shapes 576x1536 --bits 2,3,4,6,8", "one matrix of 576 rows and 1536 columns"],
+    [
+      "gemv --codec bcq,f16-tuned,int4-tuned --cache cold",
+      "beside the best kernels for plain numbers that we can make",
+    ],
     ["gemv --shapes 135m --codec codebook,uniform,f16 --cache cold", "the layers of SmolLM2-135M, from memory"],
   ],
   defaults: { warmUp: 2, repetitions: 15 },
   addOptions(command: Command) {
+    addPeerOptions(addThreadsOption(command));
     const presets = Object.keys(modelShapes).join(", ");
     const option = (
       flags: string,
@@ -58,7 +71,8 @@ export const gemvSuite: Suite<GemvOptions> = {
       "4096x4096",
       list(readShapes),
     );
-    option("--codec <list>", weightKinds.join(", "), ["codebook", "f16"], "codebook,f16", list(oneOf(weightKinds)));
+    const kinds = [...weightKinds, ...tunedKinds];
+    option("--codec <list>", kinds.join(", "), ["codebook", "f16"], "codebook,f16", list(oneOf(kinds)));
     option("--bits <list>", "precisions of nested codecs", [2, 3, 4, 6, 8], "2,3,4,6,8", bitList);
     option(
       "--cache <list>",
@@ -70,25 +84,36 @@ export const gemvSuite: Suite<GemvOptions> = {
     option("--cold-megabytes <n>", "copies of each codec's matrix in the cold case", 600, "600", number(1, 100_000));
   },
   async run(session, options) {
-    await using engines = await session.startEngines();
+    await using engines = await session.startEngines(options.threads);
+    await using peers = await session.startPeers(options, "product");
     for (const { rows, columns } of options.shapes.flat()) {
       for (const temperature of options.cache) {
         const runners: LinearRunner[] = [];
         try {
           const variants: SuiteVariant[] = [];
           for (const engine of engines.list) {
-            for (const kind of options.codec) {
+            for (const kind of options.codec.filter((one): one is WeightKind => !isTuned(one))) {
               variants.push(
                 ...(await prepareKind(engine, kind, { rows, columns }, temperature, options, session, runners)),
               );
             }
           }
+          for (const kind of options.codec.filter(isTuned)) {
+            variants.push(...(await prepareTuned(kind, { rows, columns }, temperature, options, session, runners)));
+          }
+          const { bits, coldMegabytes, threads } = options;
+          const coldBytes = temperature === "hot" ? 0 : coldMegabytes * 1e6;
+          variants.push(...(await productVariants({ rows, columns }, bits, coldBytes, threads, peers, session)));
           if (variants.length === 0) {
             throw new InvalidArgumentError(
               "None of the chosen engines multiplies single layers. Choose another --engine.",
             );
           }
-          await session.measure("gemv", `${rows}x${columns} ${temperature}`, variants);
+          await session.measure(
+            "gemv",
+            { name: `${rows}x${columns} ${temperature}`, shape: `${rows}x${columns}` },
+            variants,
+          );
         } finally {
           for (const runner of runners) runner.free();
         }
@@ -119,6 +144,7 @@ async function prepareKind(
   const bits = weight.codec === "dense" ? [weight.type === "f32" ? 32 : 16] : options.bits;
   if (temperature === "cold") warnIfWarm(runner.copies * bytesRead(weight, Math.min(...bits)), kind, session);
   const variants: SuiteVariant[] = [];
+  const groupSize = weight.codec === "bcq" ? { groupSize: weight.groupSize } : {};
   for (const precision of bits) {
     await runner.run(precision);
     requireFinite(await runner.result(), `${kind} at ${precision} bits`);
@@ -127,6 +153,7 @@ async function prepareKind(
       threads: engine.threads,
       codec: weight.codec,
       bits: precision,
+      ...groupSize,
       bytes: bytesRead(weight, precision),
       work: shape.rows * shape.columns,
       workUnit: "weights",
@@ -134,6 +161,37 @@ async function prepareKind(
     });
   }
   return variants;
+}
+
+function isTuned(kind: WeightKind | TunedKind): kind is TunedKind {
+  return (tunedKinds as readonly string[]).includes(kind);
+}
+
+/** Prepares one of the tuned baselines. */
+async function prepareTuned(
+  kind: TunedKind,
+  shape: Shape,
+  temperature: Temperature,
+  options: GemvOptions,
+  session: Session,
+  runners: LinearRunner[],
+): Promise<SuiteVariant[]> {
+  if (!fitsTuned(kind, shape.columns)) {
+    session.remark(`${kind}: ${shape.rows}x${shape.columns} left out; its rows are multiples of 32 columns`);
+    return [];
+  }
+  const copyBytes = temperature === "hot" ? 0 : options.coldMegabytes * 1e6;
+  const input = randomInput(shape.columns);
+  const linear = await createTunedLinear(kind, shape, { seed: session.options.seed, copyBytes, input });
+  runners.push(linear);
+  linear.run(linear.bits);
+  requireFinite(await linear.result(), kind);
+  const { bits, bytes, groupSize, kernels } = linear;
+  const notes = ["Four row streams; 8-bit activations beside 4-bit weights. Baselines, not part of the product."];
+  session.engines.set(TUNED_ENGINE, { name: TUNED_ENGINE, kernels, threads: 1, notes });
+  const facts = { engine: TUNED_ENGINE, threads: 1, codec: kind, bits, bytes };
+  const work = { work: shape.rows * shape.columns, workUnit: "weights" };
+  return [{ ...facts, ...(groupSize === undefined ? {} : { groupSize }), ...work, run: () => linear.run(bits) }];
 }
 
 function makeWeight(kind: WeightKind, shape: Shape, bits: readonly number[], seed: number): LinearWeight {

@@ -9,7 +9,13 @@ import type { Command } from "commander";
 import { collectGarbage } from "../collect-garbage.js";
 import { engineList } from "../engines/engine-list.js";
 import type { BusyThreads } from "../measurement/load-watch.js";
-import { addModelOptions, type ChosenModel, chooseModel, type ModelOptions } from "../options/model-source.js";
+import {
+  addModelOptions,
+  type ChosenModel,
+  chooseModel,
+  type ModelOptions,
+  modelFacts,
+} from "../options/model-source.js";
 import { engineReport, type Session, type SuiteVariant } from "../session.js";
 import { syntheticModelSources } from "../synthetic/synthetic-model.js";
 import { isNestedKind } from "../synthetic/weight-kinds.js";
@@ -32,13 +38,13 @@ export const loadSuite: Suite<ModelOptions> = {
   },
   async run(session, options) {
     const model = await chooseModel(options);
-    if (model.kind === "files") return measureLoads(model.path, model.name, model.bits, session);
+    if (model.kind === "files") return measureLoads(model.path, model.name, modelFacts(model), model.bits, session);
     const directory = await mkdtemp(join(tmpdir(), "stepdown-bench-"));
     try {
       for (const kind of model.codecs) {
         const path = join(directory, kind);
         await writeSynthetic(model, kind, path, session);
-        await measureLoads(path, `${model.name}, ${kind}`, model.bits, session);
+        await measureLoads(path, `${model.name}, ${kind}`, modelFacts(model), model.bits, session);
       }
     } finally {
       await rm(directory, { recursive: true, force: true });
@@ -49,6 +55,7 @@ export const loadSuite: Suite<ModelOptions> = {
 async function measureLoads(
   path: string,
   name: string,
+  facts: ReturnType<typeof modelFacts>,
   wanted: readonly number[] | undefined,
   session: Session,
 ): Promise<void> {
@@ -92,7 +99,7 @@ async function measureLoads(
   }
   if (variants.length === 0)
     throw new InvalidArgumentError("None of the chosen engines loads models. Choose another --engine.");
-  await session.measure("load", name, variants);
+  await session.measure("load", { name, ...facts }, variants);
 }
 
 async function writeSynthetic(

@@ -4,13 +4,15 @@ import type { Engine, ModelRunner } from "../engines/engine.js";
 import type { ChosenModel } from "../options/model-source.js";
 import type { Session } from "../session.js";
 import { createSyntheticCheckpoint } from "../synthetic/synthetic-model.js";
-import { isNestedKind } from "../synthetic/weight-kinds.js";
+import { groupSizeFor, isNestedKind } from "../synthetic/weight-kinds.js";
 
 /** A loaded model and the precisions to measure. */
 export interface LoadedRunner {
   readonly engine: Engine;
   readonly runner: ModelRunner;
   readonly bits: readonly Precision[];
+  /** Columns of the widest common group of binary-coded weights, where it is known. */
+  readonly groupSize?: number;
 }
 
 /** Loads everything that was chosen; the caller disposes of the runners, also after an error. */
@@ -43,7 +45,8 @@ export async function loadRunners(
       const checkpoint = createSyntheticCheckpoint({ name, config, kind, seedBits, bits, seed: session.options.seed });
       const precisions = isNestedKind(kind) ? checkpoint.precisions : undefined;
       const runner = await engine.loadModel({ checkpoint }, { precisions, ...wait });
-      loaded.push({ engine, runner, bits: isNestedKind(kind) ? model.bits : runner.precisions });
+      const group = kind === "bcq" ? { groupSize: groupSizeFor(Number(config.hidden_size)) } : {};
+      loaded.push({ engine, runner, bits: isNestedKind(kind) ? model.bits : runner.precisions, ...group });
     }
   }
   if (loaded.length === 0)

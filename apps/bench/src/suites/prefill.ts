@@ -1,12 +1,15 @@
 /** `prefill`: a prompt from an empty sequence to its last logits. */
 import type { Command } from "commander";
-import { addModelOptions, chooseModel, type ModelOptions } from "../options/model-source.js";
+import { addModelOptions, chooseModel, type ModelOptions, modelFacts } from "../options/model-source.js";
 import { integer } from "../options/parse.js";
+import { addPeerModelOptions, type PeerModelOptions } from "../options/peers.js";
+import { addThreadsOption, type ThreadsOptions } from "../options/threads.js";
 import type { SuiteVariant } from "../session.js";
+import { peerVariants } from "./model-peers.js";
 import { type LoadedRunner, loadRunners, requireFinite, tokenIds } from "./model-runners.js";
 import type { Suite } from "./suite.js";
 
-interface PrefillOptions extends ModelOptions {
+interface PrefillOptions extends ModelOptions, PeerModelOptions, ThreadsOptions {
   readonly tokens: number;
 }
 
@@ -20,17 +23,23 @@ export const prefillSuite: Suite<PrefillOptions> = {
   ],
   defaults: { warmUp: 1, repetitions: 9 },
   addOptions(command: Command) {
-    addModelOptions(command).option("--tokens <n>", "tokens of the prompt", integer(1, 1_000_000), 128);
+    addPeerModelOptions(addThreadsOption(addModelOptions(command))).option(
+      "--tokens <n>",
+      "tokens of the prompt",
+      integer(1, 1_000_000),
+      128,
+    );
   },
   async run(session, options) {
     const model = await chooseModel(options);
     const loaded: LoadedRunner[] = [];
     const wait = { signal: session.signal };
-    await using engines = await session.startEngines();
+    await using engines = await session.startEngines(options.threads);
+    await using peers = await session.startPeers(options, "model");
     try {
       await loadRunners(model, engines.list, session, loaded);
       const variants: SuiteVariant[] = [];
-      for (const { engine, runner, bits } of loaded) {
+      for (const { engine, runner, bits, groupSize } of loaded) {
         await runner.begin(options.tokens);
         const tokens = tokenIds(options.tokens, runner.vocabularySize);
         for (const precision of bits) {
@@ -41,6 +50,7 @@ export const prefillSuite: Suite<PrefillOptions> = {
             threads: engine.threads,
             codec: runner.codec,
             bits: precision,
+            ...(groupSize === undefined ? {} : { groupSize }),
             work: options.tokens,
             workUnit: "tokens",
             async run() {
@@ -50,7 +60,9 @@ export const prefillSuite: Suite<PrefillOptions> = {
           });
         }
       }
-      await session.measure("prefill", `${model.name}, ${options.tokens} tokens`, variants);
+      variants.push(...(await peerVariants(model, peers, { context: 0, tokens: options.tokens }, options, session)));
+      const name = `${model.name}, ${options.tokens} tokens`;
+      await session.measure("prefill", { name, ...modelFacts(model), context: 0 }, variants);
     } finally {
       for (const { runner } of loaded.reverse()) await runner[Symbol.asyncDispose]();
     }

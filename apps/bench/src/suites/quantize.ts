@@ -3,7 +3,7 @@ import { InvalidArgumentError, type LinearShape } from "@stepdown/core";
 import { createRowPool, quantizeBinaryCoded, quantizeLinear } from "@stepdown/quantization";
 import { type Command, Option } from "commander";
 import { collectGarbage } from "../collect-garbage.js";
-import { chooseModel } from "../options/model-source.js";
+import { chooseModel, modelFacts } from "../options/model-source.js";
 import { bitList, integer, list, oneOf } from "../options/parse.js";
 import type { SuiteVariant } from "../session.js";
 import { modelShapes } from "../synthetic/model-shapes.js";
@@ -112,7 +112,11 @@ export const quantizeSuite: Suite<QuantizeOptions> = {
         };
       });
     });
-    await session.measure("quantize", `${model.name}, ${options.rows} rows per layer`, variants);
+    await session.measure(
+      "quantize",
+      { name: `${model.name}, ${options.rows} rows per layer`, ...modelFacts(model) },
+      variants,
+    );
   },
 };
 
