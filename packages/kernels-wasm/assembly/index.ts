@@ -20,6 +20,7 @@ export { dotPairedTokens, multiplyPaired, roundActivations } from "./paired-mult
 export { dequantizePaired, packPaired, packPairedCodes } from "./paired-pack";
 export { buildTables } from "./paired-tables";
 export { rotate } from "./rotate";
+export { dequantizeBytes, dotBytes, packBytes } from "./uniform-bytes";
 export { dequantizeUniform, dotUniform, splitActivations } from "./uniform";
 
 /** Whether this binary uses relaxed SIMD. */

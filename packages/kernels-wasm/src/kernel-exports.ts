@@ -10,8 +10,16 @@ export interface KernelExports {
     rows: number,
     columns: number,
     bits: number,
-    high: number,
-    low: number,
+    nibbles: number,
+    labels: number,
+  ): void;
+  packBytes(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    target: number,
     labels: number,
   ): void;
   hasNonFiniteHalf(weights: number, count: number): number;
@@ -41,14 +49,27 @@ export interface KernelExports {
   ): void;
   splitActivations(x: number, columns: number, target: number): number;
   dotUniform(
-    high: number,
-    low: number,
+    nibbles: number,
     scales: number,
     rows: number,
     columns: number,
     bits: number,
     split: number,
     output: number,
+    bias: number,
+  ): void;
+  dotBytes(
+    weights: number,
+    scales: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    fine: number,
+    split: number,
+    splitBytes: number,
+    tokens: number,
+    output: number,
+    outputBytes: number,
     bias: number,
   ): void;
 
@@ -141,9 +162,16 @@ export interface KernelExports {
     target: number,
     scratch: number,
   ): void;
+  dequantizeBytes(
+    weights: number,
+    scales: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    target: number,
+  ): void;
   dequantizeUniform(
-    high: number,
-    low: number,
+    nibbles: number,
     scales: number,
     rows: number,
     columns: number,

@@ -29,6 +29,7 @@ const PARALLEL_EXPORTS: readonly ParallelExport[] = [
   "dotDense16",
   "dotCodebook",
   "dotUniform",
+  "dotBytes",
   "dotPaired",
   "dotPairedTokens",
   "multiplyPaired",
