@@ -6,7 +6,7 @@
  * and activations are zero beyond the real columns. Nothing here uses threads. Compiled with relaxed SIMD, byte shuffles skip a check;
  * nothing else changes, so that both binaries compute the same bits.
  */
-export { attend } from "./attention";
+export { attend, mergeAttention } from "./attention";
 export { readHead, storeHead } from "./cache";
 export { dequantizeBinaryCoded } from "./binary-coded";
 export { dequantizeCodebook, dotCodebook } from "./codebook";

@@ -4,7 +4,7 @@ import type { BinaryCodedArithmetic } from "./linear-input.js";
 /** Most tokens of one call: prefill gains nothing from more, and scratch memory grows with it. */
 export const MAXIMUM_TOKENS = 512;
 /** Number formats of caches. */
-export const CACHE_TYPES: readonly CacheType[] = ["f32", "f16"];
+export const CACHE_TYPES: readonly CacheType[] = ["f32", "f16", "i8"];
 
 const nested: readonly Precision[] = Array.from({ length: MAXIMUM_NESTED_PRECISION }, (_, index) => index + 1);
 

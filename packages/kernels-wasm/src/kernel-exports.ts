@@ -240,16 +240,27 @@ export interface KernelExports {
     source: number,
     sourceBytes: number,
     target: number,
+    scales: number,
     tokens: number,
     dimension: number,
     padded: number,
-    half: boolean,
+    form: number,
+  ): number;
+  readHead(
+    source: number,
+    scales: number,
+    target: number,
+    positions: number,
+    dimension: number,
+    padded: number,
+    form: number,
   ): void;
-  readHead(source: number, target: number, positions: number, dimension: number, padded: number, half: boolean): void;
   attend(
     keys: number,
     values: number,
-    half: boolean,
+    keyScales: number,
+    valueScales: number,
+    form: number,
     dimension: number,
     padded: number,
     queries: number,
@@ -259,8 +270,23 @@ export interface KernelExports {
     group: number,
     position: number,
     window: number,
-    scale: number,
+    scaleBits: number,
     scratch: number,
+    rowLimit: number,
+    least: number,
+    limit: number,
+    keep: number,
+  ): void;
+  mergeAttention(
+    scratch: number,
+    partBytes: number,
+    parts: number,
+    dimension: number,
+    padded: number,
+    output: number,
+    tokenBytes: number,
+    tokens: number,
+    group: number,
     rowLimit: number,
   ): void;
   add(target: number, source: number, length: number): void;

@@ -21,8 +21,13 @@ import {
   workerSource,
 } from "./worker-source.js";
 
+export { MAXIMUM_PARTS };
+
 /** Exports that workers may be asked for; all take only integers. */
-export type ParallelExport = Extract<keyof KernelExports, `dot${string}` | "multiplyPaired">;
+export type ParallelExport = Extract<
+  keyof KernelExports,
+  `dot${string}` | "multiplyPaired" | "attend"
+>;
 
 const PARALLEL_EXPORTS: readonly ParallelExport[] = [
   "dotDense32",
@@ -33,6 +38,7 @@ const PARALLEL_EXPORTS: readonly ParallelExport[] = [
   "dotPaired",
   "dotPairedTokens",
   "multiplyPaired",
+  "attend",
 ];
 
 /** Parts of a product per thread: enough that a slow thread leaves the last ones to the others. */
@@ -113,10 +119,13 @@ export class ThreadTeam implements AsyncDisposable {
     }
   }
 
-  /** Calls an export with each list of arguments, on any thread and in any order; returns when all are done. */
-  run(name: ParallelExport, calls: readonly (readonly number[])[]): void {
+  /**
+   * Calls an export with each list of arguments, on any thread and in any order; returns when all are done. Work too short
+   * to be worth it is not shared.
+   */
+  run(name: ParallelExport, calls: readonly (readonly number[])[], isShared = true): void {
     const call = this.#exports[name] as (...numbers: readonly number[]) => void;
-    if (this.threads === 1 || calls.length === 1) {
+    if (!isShared || this.threads === 1 || calls.length === 1) {
       for (const numbers of calls) call(...numbers);
       return;
     }

@@ -18,7 +18,7 @@ export const PARTS = 64;
 /** Numbers per part. */
 export const PART_LENGTH = 32;
 /** Most parts of one product. */
-export const MAXIMUM_PARTS = 64;
+export const MAXIMUM_PARTS = 240;
 /** Numbers on the board. */
 export const BOARD_LENGTH: number = PARTS + MAXIMUM_PARTS * PART_LENGTH;
 /** Bits of the state that count unclaimed parts. */
