@@ -29,7 +29,7 @@ export function describeCapabilities({ isRelaxed, arithmetic, threads, whyOne }:
         : "128-bit WebAssembly SIMD; the binary with relaxed shuffles was not asked for, or this runtime does not know them.",
       threads === 1
         ? `One thread: ${whyOne}.`
-        : `${threads} threads share products with weights, except those that take float32 tiles; the rest runs on one.`,
+        : `${threads} threads share products with weights and attention; the rest runs on one.`,
       "No fused multiply-add: every runtime and both binaries compute the same bits.",
       arithmetic === "integer"
         ? "Binary-coded weights are multiplied in whole numbers. Few tokens or planes go through tables of 8 bits over the " +

@@ -162,22 +162,8 @@ export interface KernelExports {
     target: number,
     scratch: number,
   ): void;
-  dequantizeBytes(
-    weights: number,
-    scales: number,
-    rows: number,
-    columns: number,
-    bits: number,
-    target: number,
-  ): void;
-  dequantizeUniform(
-    nibbles: number,
-    scales: number,
-    rows: number,
-    columns: number,
-    bits: number,
-    target: number,
-  ): void;
+  dequantizeBytes(weights: number, scales: number, rows: number, columns: number, bits: number, target: number): void;
+  dequantizeUniform(nibbles: number, scales: number, rows: number, columns: number, bits: number, target: number): void;
   dequantizeBinaryCoded(
     planes: number,
     planeBytes: number,

@@ -40,26 +40,25 @@ export function multiplyLinear(
   if (weight.layout.kind === "bytes" && multiplyBytes(place, weight, weight.layout, precision, input, output, bias))
     return;
   if (input.tokens === 1 && multiplyToken(place, weight, precision, input, output, bias)) return;
-  const { exports, scratch } = place;
+  const { scratch, team } = place;
   const { rows, paddedColumns, layout } = weight;
   const x = input.padded(paddedColumns);
   const rowBytes = paddedColumns * 4;
   const isPlain = layout.kind === "dense" && layout.type === "f32";
   const tileRows = Math.min(LARGEST_TILE_ROWS, Math.max(4, Math.floor(TILE_BYTES / rowBytes / 4) * 4));
   const tile = isPlain ? 0 : scratch.reserve("tile", tileRows * rowBytes);
+  // Every thread takes some tokens of a tile; an even number, because the kernel takes them in pairs.
+  const parts = splitRows(input.tokens, tileRows * paddedColumns * input.tokens, team.threads, 2);
   for (let row = 0; row < rows; row += tileRows) {
     const count = Math.min(tileRows, rows - row);
     if (!isPlain) dequantizeRows(place, weight, precision, row, count, tile);
-    exports.multiplyTile(
-      isPlain ? layout.weights + row * rowBytes : tile,
-      count,
-      paddedColumns,
-      x,
-      input.tokens,
-      output + row * 4,
-      rows * 4,
-      bias === 0 ? 0 : bias + row * 4,
-    );
+    const weights = isPlain ? layout.weights + row * rowBytes : tile;
+    const addend = bias === 0 ? 0 : bias + row * 4;
+    const calls = parts.map((part) => [
+      ...[weights, count, paddedColumns, x + part.first * rowBytes, part.count],
+      ...[output + (part.first * rows + row) * 4, rows * 4, addend],
+    ]);
+    team.run("multiplyTile", calls);
   }
 }
 

@@ -91,7 +91,18 @@ export function runAttention(
       for (let index = 0; index < headsHere; index++) {
         const target = output + (head + 1 - headsHere + index) * group * headDimension * 4;
         const scratchOf = held + index * runs * partBytes;
-        exports.mergeAttention(scratchOf, partBytes, runs, headDimension, padded, target, tokenBytes, tokens, group, rows);
+        exports.mergeAttention(
+          scratchOf,
+          partBytes,
+          runs,
+          headDimension,
+          padded,
+          target,
+          tokenBytes,
+          tokens,
+          group,
+          rows,
+        );
       }
     }
   }

@@ -116,7 +116,9 @@ export class WasmKernelSet implements KernelSet {
     for (const [name, value] of Object.entries({ blocks, keyValueHeads, headDimension, capacity }))
       requireWhole(value, 1, `createKeyValueCache: ${name}`);
     if (!CACHE_TYPES.includes(type))
-      throw new InvalidArgumentError(`createKeyValueCache: type ${JSON.stringify(type)} is not ${CACHE_TYPES.join(", ")}.`);
+      throw new InvalidArgumentError(
+        `createKeyValueCache: type ${JSON.stringify(type)} is not ${CACHE_TYPES.join(", ")}.`,
+      );
     return new HeldCache(this, this.#memory, { blocks, keyValueHeads, headDimension, capacity, type });
   }
 
@@ -221,7 +223,8 @@ export class WasmKernelSet implements KernelSet {
         const scalesAt = scales + position * 4;
         const [start, stride] = [source + from, width * 4];
         const { storeHead } = this.#exports;
-        if (storeHead(start, stride, target + skipped, scalesAt, tokens, headDimension, padded, form) !== 0) cache.becomeWild();
+        if (storeHead(start, stride, target + skipped, scalesAt, tokens, headDimension, padded, form) !== 0)
+          cache.becomeWild();
       };
       store(keys, to.keys, to.keyScales);
       store(values, to.values, to.valueScales);

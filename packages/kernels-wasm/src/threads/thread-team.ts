@@ -1,10 +1,11 @@
 /**
  * The threads that share a product: this one and workers over the same memory. A product is divided into more
  * parts than there are threads, and whoever is free takes the next; workers spin while a token is computed and sleep
- * afterwards. Which thread computes a row never changes its bits, so that results do not depend on the team.
+ * afterwards. Where other programs keep the cores busy, this thread soon works alone for a while. Which thread computes a row never changes its bits, so that results do not depend on the team.
  */
 import type { KernelExports } from "../kernel-exports.js";
 import type { LinearMemory } from "../linear-memory.js";
+import { startWorker, type TeamWorker } from "./start-worker.js";
 import {
   BOARD_LENGTH,
   COUNT,
@@ -18,7 +19,6 @@ import {
   SLEEPERS,
   STATE,
   UNCLAIMED,
-  workerSource,
 } from "./worker-source.js";
 
 export { MAXIMUM_PARTS };
@@ -26,7 +26,7 @@ export { MAXIMUM_PARTS };
 /** Exports that workers may be asked for; all take only integers. */
 export type ParallelExport = Extract<
   keyof KernelExports,
-  `dot${string}` | "multiplyPaired" | "attend"
+  `dot${string}` | "multiplyPaired" | "attend" | "multiplyTile"
 >;
 
 const PARALLEL_EXPORTS: readonly ParallelExport[] = [
@@ -39,6 +39,7 @@ const PARALLEL_EXPORTS: readonly ParallelExport[] = [
   "dotPairedTokens",
   "multiplyPaired",
   "attend",
+  "multiplyTile",
 ];
 
 /** Parts of a product per thread: enough that a slow thread leaves the last ones to the others. */
@@ -48,37 +49,25 @@ const PATIENCE = 50_000;
 /** Length of a nap. Whoever still computes has no core to itself and may have this one. */
 const NAP_MILLISECONDS = 0.1;
 
-/** The part of Node's workers used here. */
-interface Worker {
-  once(event: "message" | "error" | "exit", listener: (value: unknown) => void): void;
-  unref(): void;
-  terminate(): Promise<number>;
-}
-type WorkerConstructor = new (
-  source: string,
-  options: { eval: true; execArgv: string[]; workerData: unknown; name: string },
-) => Worker;
-
-/** Node's worker class, or undefined elsewhere. Asking the process keeps node modules out of browser bundles. */
-function findWorkers(): WorkerConstructor | undefined {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
-  const found = process?.getBuiltinModule?.("node:worker_threads") as { Worker: WorkerConstructor } | undefined;
-  return found?.Worker;
-}
-
-/** Why workers cannot share memory here, or undefined where they can. */
-export function reasonAgainstThreads(): string | undefined {
-  if (typeof SharedArrayBuffer === "undefined") return "this runtime has no shared memory";
-  if (findWorkers() === undefined) return "workers are only used in Node so far";
-  return undefined;
-}
+/** A wait for others as long as this means that they have no core: sharing then costs more than it gives. */
+const STALL_MILLISECONDS = 0.5;
+/** Products computed alone after a stall, about two tokens' worth; twice as many after each further one. */
+const FIRST_REST = 256;
+const LONGEST_REST = 16_384;
+/** Products shared without a stall after which earlier ones are forgotten. */
+const FORGIVENESS = 2048;
 
 /** This thread and perhaps workers. */
 export class ThreadTeam implements AsyncDisposable {
   readonly #exports: KernelExports;
-  readonly #workers: Worker[] = [];
+  readonly #workers: TeamWorker[] = [];
   #board: Int32Array = new Int32Array(0);
   #product = 0;
+  #mayNap = false;
+  /** Products that will be computed alone, how many after the next stall, and products since the last one. */
+  #alone = 0;
+  #rest = FIRST_REST;
+  #untroubled = 0;
 
   constructor(exports: KernelExports) {
     this.#exports = exports;
@@ -96,23 +85,12 @@ export class ThreadTeam implements AsyncDisposable {
 
   /** Starts workers until there are `threads`; rejects, with none left running, when one cannot start. */
   async hire(threads: number, module: WebAssembly.Module, memory: LinearMemory): Promise<void> {
-    const Worker = findWorkers()!;
     const address = memory.allocate(BOARD_LENGTH * 4, "what threads share");
     this.#board = new Int32Array(memory.memory.buffer, address, BOARD_LENGTH).fill(0);
-    const workerData = { module, memory: memory.memory, address, names: PARALLEL_EXPORTS };
+    this.#mayNap = mayWait(this.#board);
+    const data = { module, memory: memory.memory, address, names: PARALLEL_EXPORTS };
     try {
-      while (this.threads < threads) {
-        // Without the program's own flags, which may load compilers and hooks that a worker has no use for.
-        const worker = new Worker(workerSource, { eval: true, execArgv: [], workerData, name: "stepdown kernels" });
-        this.#workers.push(worker);
-        await new Promise<void>((resolve, reject) => {
-          worker.once("message", () => resolve());
-          worker.once("error", reject);
-          worker.once("exit", () => reject(new Error("the worker ended before it began")));
-        });
-        // A program that ends without disposing of its kernels is not held up.
-        worker.unref();
-      }
+      while (this.threads < threads) this.#workers.push(await startWorker(data));
     } catch (error) {
       await this[Symbol.asyncDispose]();
       throw error;
@@ -125,7 +103,9 @@ export class ThreadTeam implements AsyncDisposable {
    */
   run(name: ParallelExport, calls: readonly (readonly number[])[], isShared = true): void {
     const call = this.#exports[name] as (...numbers: readonly number[]) => void;
-    if (!isShared || this.threads === 1 || calls.length === 1) {
+    const isAlone = !isShared || this.threads === 1 || calls.length === 1 || this.#alone > 0;
+    if (isAlone) {
+      if (this.#alone > 0) this.#alone--;
       for (const numbers of calls) call(...numbers);
       return;
     }
@@ -148,10 +128,26 @@ export class ThreadTeam implements AsyncDisposable {
       call(...calls[unclaimed - 1]!);
       Atomics.add(board, FINISHED, 1);
     }
-    let looks = PATIENCE;
-    while (Atomics.load(board, FINISHED) !== calls.length)
-      if (--looks < 0) Atomics.wait(board, FAILED, 0, NAP_MILLISECONDS);
+    this.#awaitOthers(calls.length);
     if (board[FAILED] !== 0) throw new WebAssembly.RuntimeError(`${name} failed in a worker.`);
+  }
+
+  /** Waits for parts that others have claimed, and remembers when they have no core to themselves. */
+  #awaitOthers(parts: number): void {
+    const board = this.#board;
+    let looks = PATIENCE;
+    let begin = 0;
+    while (Atomics.load(board, FINISHED) !== parts) {
+      if (--looks > 0) continue;
+      if (begin === 0) begin = performance.now();
+      if (this.#mayNap) Atomics.wait(board, FAILED, 0, NAP_MILLISECONDS);
+      else looks = PATIENCE;
+    }
+    if (begin !== 0 && performance.now() - begin > STALL_MILLISECONDS) {
+      this.#alone = this.#rest;
+      this.#rest = Math.min(LONGEST_REST, this.#rest * 2);
+      this.#untroubled = 0;
+    } else if (++this.#untroubled === FORGIVENESS) this.#rest = FIRST_REST;
   }
 
   /** Ends the workers. */
@@ -162,5 +158,15 @@ export class ThreadTeam implements AsyncDisposable {
     Atomics.notify(this.#board, STATE);
     // They end by themselves unless they never began.
     await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}
+
+/** Whether this thread may wait: the main thread of a page may not. */
+function mayWait(board: Int32Array): boolean {
+  try {
+    Atomics.wait(board, FAILED, 1, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
