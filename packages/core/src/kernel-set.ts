@@ -75,6 +75,8 @@ export interface KernelCapabilities {
   readonly threads: number;
   /** Most tokens that one call may carry. */
   readonly maximumTokens: number;
+  /** Bytes that weights, buffers and caches may take together. Default: not known. */
+  readonly maximumBytes?: number;
   /** Sentences for people: which variant was chosen and why something faster was not. */
   readonly notes: readonly string[];
 }

@@ -14,15 +14,23 @@ interface Made {
   readonly arithmetic: BinaryCodedArithmetic;
   readonly threads: number;
   readonly whyOne: string | undefined;
+  readonly maximumBytes: number;
 }
 
 /** What a set does that was made with these options. */
-export function describeCapabilities({ isRelaxed, arithmetic, threads, whyOne }: Made): KernelCapabilities {
+export function describeCapabilities({
+  isRelaxed,
+  arithmetic,
+  threads,
+  whyOne,
+  maximumBytes,
+}: Made): KernelCapabilities {
   return {
     codecs: { dense: [16, 32], codebook: nested, uniform: nested, bcq: nested },
     cacheTypes: CACHE_TYPES,
     threads,
     maximumTokens: MAXIMUM_TOKENS,
+    maximumBytes,
     notes: [
       isRelaxed
         ? "128-bit WebAssembly SIMD with relaxed shuffles."

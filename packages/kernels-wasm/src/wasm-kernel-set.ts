@@ -60,7 +60,9 @@ export class WasmKernelSet implements KernelSet {
     this.#team = team;
     const isRelaxed = exports.isRelaxed() !== 0;
     this.name = isRelaxed ? "wasm-relaxed-simd" : "wasm-simd";
-    this.capabilities = describeCapabilities({ isRelaxed, arithmetic, threads: team.threads, whyOne });
+    this.capabilities = describeCapabilities({
+      ...{ isRelaxed, arithmetic, threads: team.threads, whyOne, maximumBytes: memory.maximumBytes },
+    });
     this.#arithmetic = arithmetic;
     this.#exports = exports;
     this.#memory = memory;

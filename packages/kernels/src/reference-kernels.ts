@@ -124,9 +124,7 @@ class ReferenceKernels implements KernelSet {
     const { blocks, keyValueHeads, headDimension, capacity, type = "f32" } = shape;
     requireWhole({ blocks, keyValueHeads, headDimension, capacity }, 1, "createKeyValueCache");
     if (!CACHE_TYPES.includes(type))
-      throw new InvalidArgumentError(
-        `Cache type ${JSON.stringify(type)} is unknown; use ${CACHE_TYPES.join(", ")}.`,
-      );
+      throw new InvalidArgumentError(`Cache type ${JSON.stringify(type)} is unknown; use ${CACHE_TYPES.join(", ")}.`);
     const full = Object.freeze({ blocks, keyValueHeads, headDimension, capacity, type });
     const cache = Object.freeze({ shape: full });
     this.#caches.set(cache, new KeyValueStorage(full));

@@ -51,9 +51,9 @@ const NAP_MILLISECONDS = 0.1;
 
 /** A wait for others as long as this means that they have no core: sharing then costs more than it gives. */
 const STALL_MILLISECONDS = 0.5;
-/** Products computed alone after a stall, about two tokens' worth; twice as many after each further one. */
-const FIRST_REST = 256;
-const LONGEST_REST = 16_384;
+/** Products computed alone after a stall, about eight tokens of a small model; twice as many after each further one. */
+const FIRST_REST = 1024;
+const LONGEST_REST = 32_768;
 /** Products shared without a stall after which earlier ones are forgotten. */
 const FORGIVENESS = 2048;
 
