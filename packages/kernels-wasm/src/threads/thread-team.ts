@@ -49,12 +49,14 @@ const PATIENCE = 50_000;
 /** Length of a nap. Whoever still computes has no core to itself and may have this one. */
 const NAP_MILLISECONDS = 0.1;
 
-/** A wait for others as long as this means that they have no core: sharing then costs more than it gives. */
-const STALL_MILLISECONDS = 0.5;
-/** Products computed alone after a stall, about eight tokens of a small model; twice as many after each further one. */
+/** Share of a product's time that waiting for the last parts may take: twice what parts of equal length need. */
+const WAITING_SHARE = 0.3;
+/** Waiting beyond that share, added up, from which on others evidently have no core: a third of a time slice. */
+const LARGEST_DEBT_MILLISECONDS = 1;
+/** Products computed alone then, about eight tokens of a small model; twice as many each further time. */
 const FIRST_REST = 1024;
 const LONGEST_REST = 32_768;
-/** Products shared without a stall after which earlier ones are forgotten. */
+/** Products shared without trouble after which earlier trouble is forgotten. */
 const FORGIVENESS = 2048;
 
 /** This thread and perhaps workers. */
@@ -64,10 +66,12 @@ export class ThreadTeam implements AsyncDisposable {
   #board: Int32Array = new Int32Array(0);
   #product = 0;
   #mayNap = false;
-  /** Products that will be computed alone, how many after the next stall, and products since the last one. */
+  /** Products that will be computed alone, how many of them next time, and products shared since. */
   #alone = 0;
   #rest = FIRST_REST;
   #untroubled = 0;
+  /** Milliseconds waited beyond what is usual. */
+  #debt = 0;
 
   constructor(exports: KernelExports) {
     this.#exports = exports;
@@ -110,6 +114,7 @@ export class ThreadTeam implements AsyncDisposable {
       return;
     }
     const board = this.#board;
+    const begin = performance.now();
     board[FUNCTION] = PARALLEL_EXPORTS.indexOf(name);
     board[COUNT] = calls[0]!.length;
     calls.forEach((numbers, index) => {
@@ -128,25 +133,24 @@ export class ThreadTeam implements AsyncDisposable {
       call(...calls[unclaimed - 1]!);
       Atomics.add(board, FINISHED, 1);
     }
-    this.#awaitOthers(calls.length);
+    this.#awaitOthers(calls.length, begin);
     if (board[FAILED] !== 0) throw new WebAssembly.RuntimeError(`${name} failed in a worker.`);
   }
 
-  /** Waits for parts that others have claimed, and remembers when they have no core to themselves. */
-  #awaitOthers(parts: number): void {
+  /** Waits for parts that others have claimed, and goes on alone when that takes too much of the time. */
+  #awaitOthers(parts: number, begin: number): void {
     const board = this.#board;
+    const alone = performance.now();
     let looks = PATIENCE;
-    let begin = 0;
-    while (Atomics.load(board, FINISHED) !== parts) {
-      if (--looks > 0) continue;
-      if (begin === 0) begin = performance.now();
-      if (this.#mayNap) Atomics.wait(board, FAILED, 0, NAP_MILLISECONDS);
-      else looks = PATIENCE;
-    }
-    if (begin !== 0 && performance.now() - begin > STALL_MILLISECONDS) {
+    while (Atomics.load(board, FINISHED) !== parts)
+      if (--looks < 0 && this.#mayNap) Atomics.wait(board, FAILED, 0, NAP_MILLISECONDS);
+    const end = performance.now();
+    this.#debt = Math.max(0, this.#debt + end - alone - WAITING_SHARE * (end - begin));
+    if (this.#debt > LARGEST_DEBT_MILLISECONDS) {
       this.#alone = this.#rest;
       this.#rest = Math.min(LONGEST_REST, this.#rest * 2);
       this.#untroubled = 0;
+      this.#debt = 0;
     } else if (++this.#untroubled === FORGIVENESS) this.#rest = FIRST_REST;
   }
 
