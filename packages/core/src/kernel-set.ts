@@ -75,6 +75,8 @@ export interface KernelCapabilities {
   readonly threads: number;
   /** Most tokens that one call may carry. */
   readonly maximumTokens: number;
+  /** Bytes that weights, buffers and caches may take together. Default: not known. */
+  readonly maximumBytes?: number;
   /** Sentences for people: which variant was chosen and why something faster was not. */
   readonly notes: readonly string[];
 }
@@ -96,8 +98,11 @@ export interface PreparedLinear {
   readonly bytes: number;
 }
 
-/** Number format of cached keys and values. */
-export type CacheType = "f32" | "f16";
+/**
+ * Number format of cached keys and values. `i8`: per position and head one float32 scale `s = max |x| / 127` and bytes
+ * `round(x / s)`, for keys and for values; vectors below 1e-36 become zeros.
+ */
+export type CacheType = "f32" | "f16" | "i8";
 
 /** Size of a key-value cache. */
 export interface KeyValueCacheShape {

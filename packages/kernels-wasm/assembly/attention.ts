@@ -2,16 +2,18 @@
  * Causal grouped-query attention over the cache, with the softmax computed on the way (maximum and sum of the scores so
  * far, earlier sums rescaled when the maximum grows), so that no row of scores is longer than a block.
  *
- * Per key-value head, per group of up to ROWS query rows (a row = one query head of one token), per block of BLOCK
+ * Per key-value head and group of up to ROWS query rows (a row = one query head of one token), per block of BLOCK
  * positions: halves of the block are widened once for all rows; four rows at a time: scores (4 rows × 2 keys in
  * registers), softmax, weighted values (4 rows × 8 numbers in registers). Keys and values of a block stay in cache.
  *
- * Scratch, in float32 (`padded` = head dimension rounded up to 4): queries [ROWS][padded], sums [ROWS][padded],
- * scores [4][BLOCK], maxima [ROWS], totals [ROWS], keys [BLOCK][padded], values [BLOCK][padded].
+ * Scratch, in float32 (`padded` = head dimension rounded up to 4, for bytes to 16): sums [ROWS][padded], maxima [ROWS],
+ * totals [ROWS], queries [ROWS][padded], scores [4][BLOCK], then keys [BLOCK][padded] and values [BLOCK][padded], or for
+ * bytes steps of queries [ROWS] and weights [4], rounded weights [4][BLOCK / 2], rounded queries [ROWS][padded / 2].
  */
+import { gatherBytes, roundQuery, roundWeights, scoreBytes } from "./attention-bytes";
 import { largestOf } from "./elementwise";
 import { exponential } from "./exponential";
-import { widen } from "./float16";
+import { widen, widenFinite } from "./float16";
 import { loadLanes, storeLanes, sumLanes, sumLanes4 } from "./sums";
 
 /** Positions per block; the TypeScript side sizes the scratch memory with the same number. */
@@ -22,6 +24,16 @@ const BLOCK: i32 = 64;
 function widenBlock(source: usize, count: i32, target: usize): void {
   for (; count > 0; count -= 4) {
     v128.store(target, widen(v128.load16x4_s(source)));
+    source += 8;
+    target += 16;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function widenFiniteBlock(source: usize, count: i32, target: usize): void {
+  for (; count > 0; count -= 4) {
+    v128.store(target, widenFinite(v128.load16x4_s(source)));
     source += 8;
     target += 16;
   }
@@ -128,14 +140,14 @@ function scoreOne(q: usize, k: usize, rowBytes: usize, scores: usize, from: i32,
  * sums. `from` and `to` bound what the weighted sum will read.
  */
 function weigh(scores: usize, from: i32, to: i32, first: i32, last: i32, maximum: usize, total: usize, sums: usize, padded: i32): void {
+  const wholeFrom = from & ~3;
+  const wholeTo = (to + 3) & ~3;
   if (first >= last) {
-    for (let s = from; s < to; s++) f32.store(scores + (<usize>s << 2), 0);
+    for (let s = wholeFrom; s < wholeTo; s++) f32.store(scores + (<usize>s << 2), 0);
     return;
   }
   const before = f32.load(maximum);
   const largest = max<f32>(before, largestOf(scores + (<usize>first << 2), last - first));
-  const wholeFrom = from & ~3;
-  const wholeTo = (to + 3) & ~3;
   for (let s = wholeFrom; s < first; s++) f32.store(scores + (<usize>s << 2), -Infinity);
   for (let s = last; s < wholeTo; s++) f32.store(scores + (<usize>s << 2), -Infinity);
   const shift = f32x4.splat(largest);
@@ -249,14 +261,23 @@ function gatherOne(weights: usize, v: usize, rowBytes: usize, sums: usize, from:
   gatherRest(weights, v, rowBytes, sums, from, to, d);
 }
 
+/** Forms of cached numbers, as `cache.ts` numbers them. */
+const HALVES: i32 = 1;
+const WILD_HALVES: i32 = 2;
+const BYTES: i32 = 3;
+
 /**
- * All query heads of one key-value head. `keys` and `values` point at its position 0; `queries` and `output` at the first
- * of its `group` query heads of token 0. `window` is at least 1.
+ * All query heads of one key-value head for at most `rowLimit / group` tokens, over the positions `least … limit` of those
+ * they may see. `keys` and `values` point at position 0; `queries` and `output` at the first of the `group` query heads of
+ * token 0. `window` is at least 1; `scaleBits` is a float32. With `keep` sums, maxima and totals are left in the scratch
+ * memory for {@link mergeAttention} instead of being finished; for bytes, `keyScales` and `valueScales` are theirs.
  */
 export function attend(
   keys: usize,
   values: usize,
-  half: bool,
+  keyScales: usize,
+  valueScales: usize,
+  form: i32,
   dimension: i32,
   padded: i32,
   queries: usize,
@@ -266,84 +287,145 @@ export function attend(
   group: i32,
   position: i32,
   window: i32,
-  scale: f32,
+  scaleBits: i32,
   scratch: usize,
   rowLimit: i32,
+  least: i32,
+  limit: i32,
+  keep: bool,
 ): void {
   const rowBytes = <usize>padded << 2;
   const headBytes = <usize>dimension << 2;
-  const positionBytes = half ? <usize>padded << 1 : rowBytes;
-  const q = scratch;
-  const sums = q + <usize>rowLimit * rowBytes;
-  const scores = sums + <usize>rowLimit * rowBytes;
-  const maxima = scores + 4 * BLOCK * 4;
+  const positionBytes = form == BYTES ? <usize>padded : form ? <usize>padded << 1 : rowBytes;
+  const sums = scratch;
+  const maxima = sums + <usize>rowLimit * rowBytes;
   const totals = maxima + (<usize>rowLimit << 2);
-  const wideKeys = totals + (<usize>rowLimit << 2);
+  const q = totals + (<usize>rowLimit << 2);
+  const scores = q + <usize>rowLimit * rowBytes;
+  const wideKeys = scores + 4 * BLOCK * 4;
   const wideValues = wideKeys + <usize>BLOCK * rowBytes;
-  const tokensAtOnce = rowLimit / group;
-  const factor = f32x4.splat(scale);
-  for (let t0 = 0; t0 < tokens; t0 += tokensAtOnce) {
-    const rows = min(tokensAtOnce, tokens - t0) * group;
-    for (let r = 0; r < rows; r++) {
-      const from = queries + <usize>(t0 + r / group) * tokenBytes + <usize>(r % group) * headBytes;
-      const to = q + <usize>r * rowBytes;
-      for (let d = 0; d < padded; d += 4) {
-        v128.store(to + (<usize>d << 2), f32x4.mul(loadLanes(from + (<usize>d << 2), dimension - d), factor));
-        v128.store(sums + <usize>r * rowBytes + (<usize>d << 2), f32x4.splat(0));
-      }
-      f32.store(maxima + (<usize>r << 2), -Infinity);
-      f32.store(totals + (<usize>r << 2), 0);
+  // Bytes need no wide block, but rounded queries with their steps, and rounded weights.
+  const querySteps = wideKeys;
+  const weightSteps = querySteps + (<usize>rowLimit << 2);
+  const roundedWeights = weightSteps + 16;
+  const rounded = roundedWeights + 4 * BLOCK * 2;
+  const factor = f32x4.splat(reinterpret<f32>(scaleBits));
+  const rows = tokens * group;
+  for (let r = 0; r < rows; r++) {
+    const from = queries + <usize>(r / group) * tokenBytes + <usize>(r % group) * headBytes;
+    const to = q + <usize>r * rowBytes;
+    for (let d = 0; d < padded; d += 4) {
+      const v = d < dimension ? loadLanes(from + (<usize>d << 2), dimension - d) : f32x4.splat(0);
+      v128.store(to + (<usize>d << 2), f32x4.mul(v, factor));
+      v128.store(sums + <usize>r * rowBytes + (<usize>d << 2), f32x4.splat(0));
     }
-    const lastPosition = position + t0 + rows / group;
-    for (let block = max(0, position + t0 + 1 - window); block < lastPosition; block += BLOCK) {
-      const count = min(BLOCK, lastPosition - block);
-      let k = keys + <usize>block * positionBytes;
-      let v = values + <usize>block * positionBytes;
-      if (half) {
+    f32.store(maxima + (<usize>r << 2), -Infinity);
+    f32.store(totals + (<usize>r << 2), 0);
+    if (form == BYTES) f32.store(querySteps + (<usize>r << 2), roundQuery(to, padded, rounded + (<usize>(r * padded) << 1)));
+  }
+  const lastPosition = min(limit, position + tokens);
+  // Blocks begin at multiples of four, so that bytes can be read in pairs and their scales in fours.
+  for (let block = max(least, position + 1 - window) & ~3; block < lastPosition; block += BLOCK) {
+    const count = min(BLOCK, lastPosition - block);
+    let k = keys + <usize>block * positionBytes;
+    let v = values + <usize>block * positionBytes;
+    const ks = keyScales + (<usize>block << 2);
+    const vs = valueScales + (<usize>block << 2);
+    if (form == HALVES || form == WILD_HALVES) {
+      if (form == HALVES) {
+        widenFiniteBlock(k, count * padded, wideKeys);
+        widenFiniteBlock(v, count * padded, wideValues);
+      } else {
         widenBlock(k, count * padded, wideKeys);
         widenBlock(v, count * padded, wideValues);
-        k = wideKeys;
-        v = wideValues;
       }
-      for (let r = 0; r < rows; ) {
-        const many = rows - r >= 4 ? 4 : 1;
-        // What the first and the last row of the tile may see, relative to the block.
-        const early = position + t0 + r / group + 1 - block;
-        const late = position + t0 + (r + many - 1) / group + 1 - block;
-        const from = max(0, early - window);
-        const to = min(count, late);
-        if (from < to) {
-          const rowQueries = q + <usize>r * rowBytes;
-          const rowSums = sums + <usize>r * rowBytes;
-          if (many == 4) scoreFour(rowQueries, k, rowBytes, scores, from, to);
-          else scoreOne(rowQueries, k, rowBytes, scores, from, to);
-          for (let i = 0; i < many; i++) {
-            const seen = position + t0 + (r + i) / group + 1 - block;
-            const row = <usize>(r + i) << 2;
-            weigh(
-              scores + <usize>i * BLOCK * 4,
-              from,
-              to,
-              max(0, seen - window),
-              min(count, seen),
-              maxima + row,
-              totals + row,
-              rowSums + <usize>i * rowBytes,
-              padded,
-            );
-          }
-          if (many == 4) gatherFour(scores, v, rowBytes, rowSums, from, to);
-          else gatherOne(scores, v, rowBytes, rowSums, from, to);
+      k = wideKeys;
+      v = wideValues;
+    }
+    for (let r = 0; r < rows; ) {
+      const many = form == BYTES ? min(4, rows - r) : rows - r >= 4 ? 4 : 1;
+      // What the first and the last row of the tile may see, relative to the block.
+      const early = position + r / group + 1 - block;
+      const late = position + (r + many - 1) / group + 1 - block;
+      const from = max(0, early - window);
+      const to = min(count, late);
+      if (from < to) {
+        const rowQueries = q + <usize>r * rowBytes;
+        const rowSums = sums + <usize>r * rowBytes;
+        const at = <usize>r << 2;
+        if (form == BYTES) scoreBytes(many, rounded + (<usize>(r * padded) << 1), querySteps + at, k, ks, padded, scores, from, to);
+        else if (many == 4) scoreFour(rowQueries, k, rowBytes, scores, from, to);
+        else scoreOne(rowQueries, k, rowBytes, scores, from, to);
+        for (let i = 0; i < many; i++) {
+          const seen = position + (r + i) / group + 1 - block;
+          const row = <usize>(r + i) << 2;
+          const rowScores = scores + <usize>i * BLOCK * 4;
+          weigh(
+            rowScores,
+            from,
+            to,
+            max(0, seen - window),
+            min(count, seen),
+            maxima + row,
+            totals + row,
+            rowSums + <usize>i * rowBytes,
+            padded,
+          );
+          if (form == BYTES)
+            f32.store(weightSteps + (<usize>i << 2), roundWeights(rowScores, vs, from, to, roundedWeights + <usize>i * BLOCK * 2));
         }
-        r += many;
+        if (form == BYTES) gatherBytes(many, roundedWeights, weightSteps, v, padded, rowSums, from, to);
+        else if (many == 4) gatherFour(scores, v, rowBytes, rowSums, from, to);
+        else gatherOne(scores, v, rowBytes, rowSums, from, to);
+      }
+      r += many;
+    }
+  }
+  if (keep) return;
+  for (let r = 0; r < rows; r++) {
+    const to = output + <usize>(r / group) * tokenBytes + <usize>(r % group) * headBytes;
+    const from = sums + <usize>r * rowBytes;
+    const inverse = f32x4.splat(<f32>1 / f32.load(totals + (<usize>r << 2)));
+    for (let d = 0; d < dimension; d += 4)
+      storeLanes(to + (<usize>d << 2), f32x4.mul(v128.load(from + (<usize>d << 2)), inverse), dimension - d);
+  }
+}
+
+/** One result from what `parts` calls of {@link attend} kept, `partBytes` apart, for consecutive ranges of positions. */
+export function mergeAttention(
+  scratch: usize,
+  partBytes: usize,
+  parts: i32,
+  dimension: i32,
+  padded: i32,
+  output: usize,
+  tokenBytes: usize,
+  tokens: i32,
+  group: i32,
+  rowLimit: i32,
+): void {
+  const rowBytes = <usize>padded << 2;
+  const maxima = scratch + <usize>rowLimit * rowBytes;
+  const totals = maxima + (<usize>rowLimit << 2);
+  for (let r = 0; r < tokens * group; r++) {
+    const row = <usize>r << 2;
+    const to = output + <usize>(r / group) * tokenBytes + <usize>(r % group) * (<usize>dimension << 2);
+    const sums = scratch + <usize>r * rowBytes;
+    let largest: f32 = -Infinity;
+    for (let i = 0; i < parts; i++) largest = max<f32>(largest, f32.load(maxima + row + <usize>i * partBytes));
+    let total: f32 = 0;
+    for (let i = 0; i < parts; i++) {
+      const part = <usize>i * partBytes;
+      const factor = exponential(f32x4.splat(f32.load(maxima + row + part) - largest));
+      total += f32.load(totals + row + part) * f32x4.extract_lane(factor, 0);
+      for (let d = 0; d < padded; d += 4) {
+        const at = sums + (<usize>d << 2);
+        const share = f32x4.mul(v128.load(at + part), factor);
+        v128.store(at, i == 0 ? share : f32x4.add(v128.load(at), share));
       }
     }
-    for (let r = 0; r < rows; r++) {
-      const to = output + <usize>(t0 + r / group) * tokenBytes + <usize>(r % group) * headBytes;
-      const from = sums + <usize>r * rowBytes;
-      const inverse = f32x4.splat(<f32>1 / f32.load(totals + (<usize>r << 2)));
-      for (let d = 0; d < dimension; d += 4)
-        storeLanes(to + (<usize>d << 2), f32x4.mul(v128.load(from + (<usize>d << 2)), inverse), dimension - d);
-    }
+    const inverse = f32x4.splat(<f32>1 / total);
+    for (let d = 0; d < dimension; d += 4)
+      storeLanes(to + (<usize>d << 2), f32x4.mul(v128.load(sums + (<usize>d << 2)), inverse), dimension - d);
   }
 }

@@ -6,7 +6,7 @@
  * and activations are zero beyond the real columns. Nothing here uses threads. Compiled with relaxed SIMD, byte shuffles skip a check;
  * nothing else changes, so that both binaries compute the same bits.
  */
-export { attend } from "./attention";
+export { attend, mergeAttention } from "./attention";
 export { readHead, storeHead } from "./cache";
 export { dequantizeBinaryCoded } from "./binary-coded";
 export { dequantizeCodebook, dotCodebook } from "./codebook";
@@ -21,6 +21,7 @@ export { dotPairedTokens, multiplyPaired, roundActivations } from "./paired-mult
 export { dequantizePaired, packPaired, packPairedCodes } from "./paired-pack";
 export { buildTables } from "./paired-tables";
 export { rotate } from "./rotate";
+export { dequantizeBytes, dotBytes, packBytes } from "./uniform-bytes";
 export { dequantizeUniform, dotUniform, splitActivations } from "./uniform";
 
 /** Whether this binary uses relaxed SIMD. */

@@ -32,8 +32,7 @@ export function transposePlane(plane: usize, rows: i32, columns: i32): void {
 }
 
 /**
- * Rows of transposed planes to the two nibble arrays of the uniform code (layout: `uniform.ts`). `low` is 0 where the
- * weight has at most 4 bits.
+ * Rows of transposed planes of at most 4 bits to the nibbles of the uniform code (layout: `uniform.ts`).
  */
 export function packNibbles(
   planes: usize,
@@ -41,8 +40,7 @@ export function packNibbles(
   rows: i32,
   columns: i32,
   bits: i32,
-  high: usize,
-  low: usize,
+  nibbles: usize,
   labels: usize,
 ): void {
   const up = 8 - bits;
@@ -55,12 +53,8 @@ export function packNibbles(
       const a = i8x16.shl(v128.load(labels + k), up);
       const b = i8x16.shl(v128.load(labels + k, 16), up);
       const upper = v128.or(v128.and(i16x8.shr_u(a, 4), m0f), v128.and(b, mf0));
-      v128.store(high, v128.xor(upper, flip));
-      high += 16;
-      if (low) {
-        v128.store(low, v128.or(v128.and(a, m0f), v128.and(i16x8.shl(b, 4), mf0)));
-        low += 16;
-      }
+      v128.store(nibbles, v128.xor(upper, flip));
+      nibbles += 16;
     }
     planes += <usize>(columns >> 3);
   }

@@ -1,8 +1,8 @@
 /**
- * Uniform weights: `w = scale · (2u + 1 − 2^p) / 2^p`, u the first p bits of the label. Memory: two arrays of nibbles,
- * `[rows][columns / 2]` bytes each: `high` holds label bits 7 … 4 (labels left-aligned to 8 bits) with bit 7 inverted,
- * `low` bits 3 … 0, absent up to 4 bits. Of 32 columns in 16 bytes, byte j holds column j in its low half and column
- * 16 + j in its high half. Precisions up to 4 read `high` only: 4 or 8 bits per weight are read, plus 32 / columns.
+ * Uniform weights: `w = scale · (2u + 1 − 2^p) / 2^p`, u the first p bits of the label. Here those of up to 4 bits, as
+ * nibbles `[rows][columns / 2]`, label left-aligned to 4 bits and its first bit inverted: of 32 columns in 16 bytes, byte j
+ * holds column j in its low half and column 16 + j in its high half. More bits: `uniform-bytes.ts`. Effective bits per
+ * weight: 4, plus 32 / columns.
  *
  * With s = (label cut to p bits) − 128 a signed byte, `w = scale / 256 · (2s + 2^(8−p))`, so that
  * `w · x = scale / 256 · (2 Σ s x + 2^(8−p) Σ x)`. The codes are integers, and integer products are exact and cheap
@@ -67,20 +67,11 @@ export function splitActivations(x: usize, columns: i32, target: usize): i32 {
   return 1;
 }
 
-/** Signed codes of columns 0 … 15 of 32. `low` is not read where `bits` ≤ 4; masks keep the first `bits` bits. */
+/** Signed codes of columns 0 … 15 of 32; the mask keeps the first bits. */
 // @ts-ignore: decorator
 @inline
-function firstCodes(high: v128, low: v128, highMask: v128, lowMask: v128, both: bool): v128 {
-  const codes = v128.and(i16x8.shl(high, 4), highMask);
-  return both ? v128.or(codes, v128.and(low, lowMask)) : codes;
-}
-
-/** Signed codes of columns 16 … 31 of 32. */
-// @ts-ignore: decorator
-@inline
-function lastCodes(high: v128, low: v128, highMask: v128, lowMask: v128, both: bool): v128 {
-  const codes = v128.and(high, highMask);
-  return both ? v128.or(codes, v128.and(i16x8.shr_u(low, 4), lowMask)) : codes;
+function firstCodes(nibbles: v128, mask: v128): v128 {
+  return v128.and(i16x8.shl(nibbles, 4), mask);
 }
 
 /** Sums of a row's codes times split activations, as floats in units of the step. */
@@ -94,13 +85,10 @@ function fold(h: v128, l: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function dotPair(
-  highA: usize,
-  lowA: usize,
-  highB: usize,
-  lowB: usize,
+  nibblesA: usize,
+  nibblesB: usize,
   columns: i32,
   bits: i32,
-  both: bool,
   x: usize,
   factors: usize,
   scaleA: usize,
@@ -110,9 +98,7 @@ function dotPair(
   outputA: usize,
   outputB: usize,
 ): void {
-  const kept = 0xff << (8 - bits);
-  const highMask = i8x16.splat(<i8>(kept & 0xf0));
-  const lowMask = i8x16.splat(<i8>(kept & 0x0f));
+  const mask = i8x16.splat(<i8>(0xff << (8 - bits)));
   let totalA = f32x4.splat(0);
   let totalB = f32x4.splat(0);
   let left = columns;
@@ -123,12 +109,10 @@ function dotPair(
     let lB = hA;
     const end = x + (<usize>min(left, FLUSH) << 2);
     do {
-      const nA = v128.load(highA);
-      const nB = v128.load(highB);
-      const mA = both ? v128.load(lowA) : nA;
-      const mB = both ? v128.load(lowB) : nB;
-      let cA = firstCodes(nA, mA, highMask, lowMask, both);
-      let cB = firstCodes(nB, mB, highMask, lowMask, both);
+      const nA = v128.load(nibblesA);
+      const nB = v128.load(nibblesB);
+      let cA = firstCodes(nA, mask);
+      let cB = firstCodes(nB, mask);
       let wA = i16x8.extend_low_i8x16_s(cA);
       let wB = i16x8.extend_low_i8x16_s(cB);
       let xh = v128.load(x);
@@ -145,8 +129,8 @@ function dotPair(
       lA = i32x4.add(lA, i32x4.dot_i16x8_s(wA, xl));
       hB = i32x4.add(hB, i32x4.dot_i16x8_s(wB, xh));
       lB = i32x4.add(lB, i32x4.dot_i16x8_s(wB, xl));
-      cA = lastCodes(nA, mA, highMask, lowMask, both);
-      cB = lastCodes(nB, mB, highMask, lowMask, both);
+      cA = v128.and(nA, mask);
+      cB = v128.and(nB, mask);
       wA = i16x8.extend_low_i8x16_s(cA);
       wB = i16x8.extend_low_i8x16_s(cB);
       xh = v128.load(x, 64);
@@ -164,10 +148,8 @@ function dotPair(
       hB = i32x4.add(hB, i32x4.dot_i16x8_s(wB, xh));
       lB = i32x4.add(lB, i32x4.dot_i16x8_s(wB, xl));
       x += 128;
-      highA += 16;
-      highB += 16;
-      lowA += 16;
-      lowB += 16;
+      nibblesA += 16;
+      nibblesB += 16;
     } while (x < end);
     totalA = f32x4.add(totalA, fold(hA, lA));
     totalB = f32x4.add(totalB, fold(hB, lB));
@@ -185,10 +167,9 @@ function dotPair(
   f32.store(outputB, b);
 }
 
-/** One token: `output[i] = row i · x (+ bias[i])`; `split` is what {@link splitActivations} wrote, `low` 0 where absent. */
+/** One token: `output[i] = row i · x (+ bias[i])`; `split` is what {@link splitActivations} wrote. */
 export function dotUniform(
-  high: usize,
-  low: usize,
+  nibbles: usize,
   scales: usize,
   rows: i32,
   columns: i32,
@@ -206,11 +187,7 @@ export function dotUniform(
     const b = <usize>(i + second);
     const biasA = bias ? bias + (a << 2) : 0;
     const biasB = bias ? bias + (b << 2) : 0;
-    if (bits <= 4) {
-      dotPair(high + a * rowBytes, 0, high + b * rowBytes, 0, columns, bits, false, split + 64, split, scales + (a << 2), scales + (b << 2), biasA, biasB, output + (a << 2), output + (b << 2));
-    } else {
-      dotPair(high + a * rowBytes, low + a * rowBytes, high + b * rowBytes, low + b * rowBytes, columns, bits, true, split + 64, split, scales + (a << 2), scales + (b << 2), biasA, biasB, output + (a << 2), output + (b << 2));
-    }
+    dotPair(nibbles + a * rowBytes, nibbles + b * rowBytes, columns, bits, split + 64, split, scales + (a << 2), scales + (b << 2), biasA, biasB, output + (a << 2), output + (b << 2));
   }
 }
 
@@ -234,32 +211,22 @@ function writeCodes(codes: v128, offset: v128, scale: v128, target: usize): void
 
 /** Rows as float32, `[rows][columns]` at `target`: one rounding per weight, as in the definition. */
 export function dequantizeUniform(
-  high: usize,
-  low: usize,
+  nibbles: usize,
   scales: usize,
   rows: i32,
   columns: i32,
   bits: i32,
   target: usize,
 ): void {
-  const kept = 0xff << (8 - bits);
-  const highMask = i8x16.splat(<i8>(kept & 0xf0));
-  const lowMask = i8x16.splat(<i8>(kept & 0x0f));
+  const mask = i8x16.splat(<i8>(0xff << (8 - bits)));
   const offset = i32x4.splat(1 << (8 - bits));
   for (; rows > 0; rows--) {
     const scale = f32x4.splat(f32.load(scales) * <f32>(1.0 / 256.0));
     for (let k = 0; k < columns; k += 32) {
-      const n = v128.load(high);
-      if (bits > 4) {
-        const m = v128.load(low);
-        writeCodes(firstCodes(n, m, highMask, lowMask, true), offset, scale, target);
-        writeCodes(lastCodes(n, m, highMask, lowMask, true), offset, scale, target + 64);
-        low += 16;
-      } else {
-        writeCodes(firstCodes(n, n, highMask, lowMask, false), offset, scale, target);
-        writeCodes(lastCodes(n, n, highMask, lowMask, false), offset, scale, target + 64);
-      }
-      high += 16;
+      const n = v128.load(nibbles);
+      writeCodes(firstCodes(n, mask), offset, scale, target);
+      writeCodes(v128.and(n, mask), offset, scale, target + 64);
+      nibbles += 16;
       target += 128;
     }
     scales += 4;

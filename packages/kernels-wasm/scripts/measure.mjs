@@ -112,7 +112,7 @@ for (const part of parts) {
     const [heads, keyValueHeads, headDimension] = [9, 3, 64];
     const variants = {};
     const flops = {};
-    for (const type of ["f32", "f16"])
+    for (const type of ["f32", "f16", "i8"])
       for (const [position, tokens] of [
         [0, 512],
         [1536, 512],

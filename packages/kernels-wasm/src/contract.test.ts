@@ -10,11 +10,11 @@ import { createWasmKernels } from "./create-wasm-kernels.js";
  */
 const TABLE_TOLERANCE_FACTOR = 2000;
 
-const exact = { binaryCodedArithmetic: "float32" } as const;
+const exact = { binaryCodedArithmetic: "float32", threads: 1 } as const;
 describeKernelSet("wasm-simd in float32", () => createWasmKernels(exact), createReferenceKernels, { describe, it });
 describeKernelSet(
   "wasm-simd in whole numbers",
-  () => createWasmKernels(),
+  () => createWasmKernels({ threads: 1 }),
   createReferenceKernels,
   { describe, it },
   { toleranceFactor: TABLE_TOLERANCE_FACTOR },

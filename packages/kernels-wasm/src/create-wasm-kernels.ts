@@ -4,11 +4,15 @@ import type { KernelExports } from "./kernel-exports.js";
 import type { BinaryCodedArithmetic } from "./linear-input.js";
 import { LinearMemory } from "./linear-memory.js";
 import { loadModule, type WasmSource, type WasmVariant } from "./load-module.js";
-import { reasonAgainstThreads, ThreadTeam } from "./threads/thread-team.js";
+import { countProcessors, reasonAgainstThreads } from "./threads/start-worker.js";
+import { ThreadTeam } from "./threads/thread-team.js";
 import { WasmKernelSet } from "./wasm-kernel-set.js";
 
 /** Beyond this many, the parts of a product become too short to be worth telling anyone about. */
 const MAXIMUM_THREADS = 16;
+
+/** Most threads that are used unasked. */
+const LARGEST_DEFAULT = 4;
 
 /** Options of {@link createWasmKernels}. */
 export interface WasmKernelOptions {
@@ -31,9 +35,10 @@ export interface WasmKernelOptions {
    */
   binaryCodedArithmetic?: BinaryCodedArithmetic;
   /**
-   * Threads that products with weights are divided among, this one included; the results are the same bits. Workers spin
-   * while a token is computed, so that more threads than free cores make everything slower. Where threads are not to be
-   * had, or `wasm` is a compiled module, there is one, and `capabilities.notes` says why. Default: 1.
+   * Threads that products with weights and attention are divided among, this one included; the results are the same bits.
+   * Workers spin while a token is computed and sleep between tokens; where other programs keep the cores busy, this thread
+   * soon works alone. Where threads are not to be had, or `wasm` is a compiled module, there is one, and
+   * `capabilities.notes` says why. Default: half of the processors, at least 2 (where there are so many), at most 4.
    */
   threads?: number;
   /** Most memory the kernels may take, in bytes. Default: 4 GiB, the most a 32-bit module can address. */
@@ -49,13 +54,18 @@ export async function createWasmKernels(options: WasmKernelOptions = {}): Promis
     throw new InvalidArgumentError(
       `binaryCodedArithmetic ${JSON.stringify(binaryCodedArithmetic)} is not integer or float32.`,
     );
-  const { threads = 1 } = options;
+  const { threads = defaultThreads() } = options;
   requireWhole(threads, 1, "createWasmKernels: threads");
   if (threads > MAXIMUM_THREADS)
     throw new InvalidArgumentError(
       `createWasmKernels: ${threads} threads were asked for, the most is ${MAXIMUM_THREADS}.`,
     );
-  let whyOne = threads === 1 ? "no more were asked for" : reasonAgainstThreads();
+  let whyOne =
+    threads === 1
+      ? options.threads === 1
+        ? "no more were asked for"
+        : "there is one processor"
+      : reasonAgainstThreads();
   if (options.wasm instanceof WebAssembly.Module) whyOne ??= "a compiled module cannot be made to share its memory";
   const isShared = whyOne === undefined;
   const memory = new LinearMemory(options.maximumBytes, isShared);
@@ -76,6 +86,12 @@ export async function createWasmKernels(options: WasmKernelOptions = {}): Promis
     throw options.signal.reason;
   }
   return kernels;
+}
+
+/** Processors may be two to a core, and memory bandwidth is used up by a few threads. */
+function defaultThreads(): number {
+  const processors = countProcessors();
+  return Math.min(LARGEST_DEFAULT, Math.max(Math.min(2, processors), Math.ceil(processors / 2)));
 }
 
 async function start(module: WebAssembly.Module, memory: LinearMemory): Promise<KernelExports> {

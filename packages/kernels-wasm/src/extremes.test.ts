@@ -7,7 +7,7 @@ import { createWasmKernels } from "./create-wasm-kernels.js";
 /** `w · x` of every row by the kernels and by the reference, one token. */
 async function bothProducts(weight: LinearWeight, precision: number, x: Float32Array): Promise<[number[], number[]]> {
   const results: number[][] = [];
-  for (const kernels of [await createWasmKernels(), createReferenceKernels()]) {
+  for (const kernels of [await createWasmKernels({ threads: 1 }), createReferenceKernels()]) {
     const input = kernels.allocate(weight.columns);
     kernels.write(input, x);
     const output = kernels.allocate(weight.rows);

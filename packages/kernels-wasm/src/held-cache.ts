@@ -1,12 +1,24 @@
 /**
- * Memory of one key-value cache: per block two arrays `[keyValueHeads][held positions][padded dimension]`, float32 or
- * halves, that double as positions are stored, up to the capacity. It knows how far each block was ever written.
+ * Memory of one key-value cache: per block two arrays `[keyValueHeads][held positions][padded dimension]`, float32,
+ * halves or bytes (then with scales `[keyValueHeads][held positions]` behind them), that double as positions are stored,
+ * up to the capacity. It knows how far each block was ever written.
  */
-import { InvalidArgumentError, type KeyValueCache, type KeyValueCacheShape } from "@stepdown/core";
+import { type CacheType, InvalidArgumentError, type KeyValueCache, type KeyValueCacheShape } from "@stepdown/core";
 import { type LinearMemory, roundUp } from "./linear-memory.js";
 
 /** Positions that memory is taken for at first; a power of two, so that doubling keeps ranges reusable. */
 const FIRST_POSITIONS = 64;
+
+const NUMBER_BYTES: Readonly<Record<CacheType, number>> = { f32: 4, f16: 2, i8: 1 };
+
+/** Where the cached numbers of one head begin. */
+export interface HeadAddresses {
+  readonly keys: number;
+  readonly values: number;
+  /** Meaningless unless the cache holds bytes. */
+  readonly keyScales: number;
+  readonly valueScales: number;
+}
 
 interface HeldBlock {
   /** Addresses; 0 before anything is stored. */
@@ -27,29 +39,42 @@ export class HeldCache implements KeyValueCache {
   alive = true;
   readonly #memory: LinearMemory;
   readonly #blocks: HeldBlock[];
+  #isWild = false;
 
   constructor(owner: object, memory: LinearMemory, shape: Required<KeyValueCacheShape>) {
     this.owner = owner;
     this.shape = Object.freeze(shape);
-    this.padded = roundUp(shape.headDimension, 4);
+    this.padded = roundUp(shape.headDimension, shape.type === "i8" ? 16 : 4);
     this.#memory = memory;
     this.#blocks = Array.from({ length: shape.blocks }, () => ({ keys: 0, values: 0, held: 0, written: 0 }));
   }
 
-  get isHalf(): boolean {
-    return this.shape.type === "f16";
+  /** How numbers are stored, as `../assembly/cache.ts` numbers it. */
+  get form(): number {
+    const { type } = this.shape;
+    return type === "i8" ? 3 : type === "f32" ? 0 : this.#isWild ? 2 : 1;
   }
 
-  /** Bytes from one position of a head to the next. */
+  /** Bytes from one position of a head to the next, scales not counted. */
   get positionBytes(): number {
-    return this.padded * (this.isHalf ? 2 : 4);
+    return this.padded * NUMBER_BYTES[this.shape.type];
   }
 
-  /** Addresses of one head's keys and values at position 0. */
-  head(block: number, head: number): { keys: number; values: number } {
+  /** Addresses of one head's keys and values at position 0, and of their scales where there are any. */
+  head(block: number, head: number): HeadAddresses {
     const { keys, values, held } = this.#blocks[block]!;
     const offset = head * held * this.positionBytes;
-    return { keys: keys + offset, values: values + offset };
+    const scales = this.shape.keyValueHeads * held * this.positionBytes + head * held * this.#scaleBytes;
+    return { keys: keys + offset, values: values + offset, keyScales: keys + scales, valueScales: values + scales };
+  }
+
+  /** Notes that halves which are infinite or no numbers were stored: they need another way of reading. */
+  becomeWild(): void {
+    this.#isWild = true;
+  }
+
+  get #scaleBytes(): number {
+    return this.shape.type === "i8" ? 4 : 0;
   }
 
   /** Makes room for positions 0 … `positions − 1` of a block and counts them as written. */
@@ -80,8 +105,9 @@ export class HeldCache implements KeyValueCache {
 
   #grow(block: HeldBlock, positions: number): void {
     const { capacity, keyValueHeads } = this.shape;
-    const held = Math.min(capacity, Math.max(FIRST_POSITIONS, positions, block.held * 2));
-    const bytes = held * keyValueHeads * this.positionBytes;
+    // Bytes are read in pairs of positions, their scales in fours.
+    const held = roundUp(Math.min(capacity, Math.max(FIRST_POSITIONS, positions, block.held * 2)), 4);
+    const bytes = held * keyValueHeads * (this.positionBytes + this.#scaleBytes);
     const what = `keys or values of ${held} positions`;
     const keys = this.#memory.allocate(bytes, what);
     let values: number;
@@ -104,9 +130,15 @@ export class HeldCache implements KeyValueCache {
 
   #move(from: number, to: number, { held: before, written }: HeldBlock, held: number): void {
     const { bytes } = this.#memory;
-    for (let head = 0; head < this.shape.keyValueHeads; head++) {
-      const start = from + head * before * this.positionBytes;
-      bytes.copyWithin(to + head * held * this.positionBytes, start, start + written * this.positionBytes);
-    }
+    const { keyValueHeads } = this.shape;
+    const move = (source: number, target: number, size: number): void => {
+      for (let head = 0; head < keyValueHeads; head++) {
+        const start = source + head * before * size;
+        bytes.copyWithin(target + head * held * size, start, start + written * size);
+      }
+    };
+    move(from, to, this.positionBytes);
+    const skipped = keyValueHeads * this.positionBytes;
+    move(from + before * skipped, to + held * skipped, this.#scaleBytes);
   }
 }

@@ -16,10 +16,9 @@ export type WeightLayout =
       readonly outliers: HeldOutliers | undefined;
     }
   | {
-      readonly kind: "uniform";
-      readonly high: number;
-      /** 0 where the weight has at most 4 bits. */
-      readonly low: number;
+      /** `uniform`: nibbles, up to 4 bits; `bytes`: more. */
+      readonly kind: "uniform" | "bytes";
+      readonly weights: number;
       readonly scales: number;
     }
   | {

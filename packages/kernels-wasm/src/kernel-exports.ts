@@ -10,8 +10,16 @@ export interface KernelExports {
     rows: number,
     columns: number,
     bits: number,
-    high: number,
-    low: number,
+    nibbles: number,
+    labels: number,
+  ): void;
+  packBytes(
+    planes: number,
+    planeBytes: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    target: number,
     labels: number,
   ): void;
   hasNonFiniteHalf(weights: number, count: number): number;
@@ -41,14 +49,27 @@ export interface KernelExports {
   ): void;
   splitActivations(x: number, columns: number, target: number): number;
   dotUniform(
-    high: number,
-    low: number,
+    nibbles: number,
     scales: number,
     rows: number,
     columns: number,
     bits: number,
     split: number,
     output: number,
+    bias: number,
+  ): void;
+  dotBytes(
+    weights: number,
+    scales: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    fine: number,
+    split: number,
+    splitBytes: number,
+    tokens: number,
+    output: number,
+    outputBytes: number,
     bias: number,
   ): void;
 
@@ -141,15 +162,8 @@ export interface KernelExports {
     target: number,
     scratch: number,
   ): void;
-  dequantizeUniform(
-    high: number,
-    low: number,
-    scales: number,
-    rows: number,
-    columns: number,
-    bits: number,
-    target: number,
-  ): void;
+  dequantizeBytes(weights: number, scales: number, rows: number, columns: number, bits: number, target: number): void;
+  dequantizeUniform(nibbles: number, scales: number, rows: number, columns: number, bits: number, target: number): void;
   dequantizeBinaryCoded(
     planes: number,
     planeBytes: number,
@@ -212,16 +226,27 @@ export interface KernelExports {
     source: number,
     sourceBytes: number,
     target: number,
+    scales: number,
     tokens: number,
     dimension: number,
     padded: number,
-    half: boolean,
+    form: number,
+  ): number;
+  readHead(
+    source: number,
+    scales: number,
+    target: number,
+    positions: number,
+    dimension: number,
+    padded: number,
+    form: number,
   ): void;
-  readHead(source: number, target: number, positions: number, dimension: number, padded: number, half: boolean): void;
   attend(
     keys: number,
     values: number,
-    half: boolean,
+    keyScales: number,
+    valueScales: number,
+    form: number,
     dimension: number,
     padded: number,
     queries: number,
@@ -231,8 +256,23 @@ export interface KernelExports {
     group: number,
     position: number,
     window: number,
-    scale: number,
+    scaleBits: number,
     scratch: number,
+    rowLimit: number,
+    least: number,
+    limit: number,
+    keep: number,
+  ): void;
+  mergeAttention(
+    scratch: number,
+    partBytes: number,
+    parts: number,
+    dimension: number,
+    padded: number,
+    output: number,
+    tokenBytes: number,
+    tokens: number,
+    group: number,
     rowLimit: number,
   ): void;
   add(target: number, source: number, length: number): void;

@@ -45,10 +45,10 @@ export class LinearInput {
   readonly #memory: LinearMemory;
   readonly #scratch: Scratch;
   readonly #exports: KernelExports;
-  readonly #arithmetic: BinaryCodedArithmetic;
+  readonly arithmetic: BinaryCodedArithmetic;
   #paddedTo = 0;
   #padded = 0;
-  #split: number | undefined;
+  #split: { readonly numbers: number; readonly numberBytes: number } | undefined;
   #tables: WholeActivations | undefined;
   #rounded: WholeActivations | undefined;
 
@@ -59,7 +59,7 @@ export class LinearInput {
     tokens: number,
     arithmetic: BinaryCodedArithmetic,
   ) {
-    this.#arithmetic = arithmetic;
+    this.arithmetic = arithmetic;
     this.#exports = place.exports;
     this.#memory = place.memory;
     this.#scratch = place.scratch;
@@ -85,13 +85,22 @@ export class LinearInput {
     return this.#padded;
   }
 
-  /** Address of one token's split activations (`../assembly/uniform.ts`), or 0 where they cannot be split. */
-  split(paddedColumns: number): number {
-    if (this.#split === undefined) {
-      const target = this.#scratch.reserve("split", 64 + paddedColumns * 4);
-      this.#split = this.#exports.splitActivations(this.padded(paddedColumns), paddedColumns, target) ? target : 0;
+  /** Activations in two 16-bit parts (`../assembly/uniform.ts`); undefined where they cannot be split. */
+  split(paddedColumns: number): { readonly numbers: number; readonly numberBytes: number } | undefined {
+    this.#split ??= this.#splitTokens(paddedColumns);
+    return this.#split.numbers === 0 ? undefined : this.#split;
+  }
+
+  #splitTokens(paddedColumns: number): { numbers: number; numberBytes: number } {
+    const numberBytes = 64 + paddedColumns * 4;
+    const numbers = this.#scratch.reserve("split", this.tokens * numberBytes);
+    const x = this.padded(paddedColumns);
+    for (let t = 0; t < this.tokens; t++) {
+      const from = x + t * paddedColumns * 4;
+      if (this.#exports.splitActivations(from, paddedColumns, numbers + t * numberBytes) === 0)
+        return { numbers: 0, numberBytes };
     }
-    return this.#split;
+    return { numbers, numberBytes };
   }
 
   /**
@@ -119,7 +128,7 @@ export class LinearInput {
     const { groupBlocks, partBlocks } = partition(groupSize);
     if (held?.groupBlocks === groupBlocks) return held;
     const nothing = { groupBlocks, factors: 0, numbers: 0, factorBytes: 0, numberBytes: 0 };
-    if (this.#arithmetic === "float32") return nothing;
+    if (this.arithmetic === "float32") return nothing;
     const blocks = Math.ceil(this.columns / 4);
     const groups = Math.ceil(blocks / groupBlocks);
     const factorBytes = groups * Math.ceil(groupBlocks / partBlocks) * 8;

@@ -78,6 +78,11 @@ export class LinearMemory {
     return this.#floats;
   }
 
+  /** Bytes that this memory can grow to. */
+  get maximumBytes(): number {
+    return this.#maximumPages * PAGE_BYTES;
+  }
+
   /** Bytes given out now. */
   get usedBytes(): number {
     let sum = 0;

@@ -4,7 +4,7 @@
  * weights go their own way (`multiply-paired.ts`) where they can.
  */
 import type { Precision } from "@stepdown/core";
-import type { HeldLinear } from "./held-linear.js";
+import type { HeldLinear, WeightLayout } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
 import type { LinearInput } from "./linear-input.js";
 import type { LinearMemory } from "./linear-memory.js";
@@ -40,28 +40,52 @@ export function multiplyLinear(
 ): void {
   if (weight.layout.kind === "paired" && multiplyPaired(place, weight, weight.layout, precision, input, output, bias))
     return;
+  if (weight.layout.kind === "bytes" && multiplyBytes(place, weight, weight.layout, precision, input, output, bias))
+    return;
   if (input.tokens === 1 && multiplyToken(place, weight, precision, input, output, bias)) return;
-  const { exports, scratch } = place;
+  const { scratch, team } = place;
   const { rows, paddedColumns, layout } = weight;
   const x = input.padded(paddedColumns);
   const rowBytes = paddedColumns * 4;
   const isPlain = layout.kind === "dense" && layout.type === "f32";
   const tileRows = Math.min(LARGEST_TILE_ROWS, Math.max(4, Math.floor(TILE_BYTES / rowBytes / 4) * 4));
   const tile = isPlain ? 0 : scratch.reserve("tile", tileRows * rowBytes);
+  // Every thread takes some tokens of a tile; an even number, because the kernel takes them in pairs.
+  const parts = splitRows(input.tokens, tileRows * paddedColumns * input.tokens, team.threads, 2);
   for (let row = 0; row < rows; row += tileRows) {
     const count = Math.min(tileRows, rows - row);
     if (!isPlain) dequantizeRows(place, weight, precision, row, count, tile);
-    exports.multiplyTile(
-      isPlain ? layout.weights + row * rowBytes : tile,
-      count,
-      paddedColumns,
-      x,
-      input.tokens,
-      output + row * 4,
-      rows * 4,
-      bias === 0 ? 0 : bias + row * 4,
-    );
+    const weights = isPlain ? layout.weights + row * rowBytes : tile;
+    const addend = bias === 0 ? 0 : bias + row * 4;
+    const calls = parts.map((part) => [
+      ...[weights, count, paddedColumns, x + part.first * rowBytes, part.count],
+      ...[output + (part.first * rows + row) * 4, rows * 4, addend],
+    ]);
+    team.run("multiplyTile", calls);
   }
+}
+
+/** Uniform weights as bytes times any number of tokens; false where the activations cannot be split. */
+function multiplyBytes(
+  { team }: Place,
+  weight: HeldLinear,
+  { weights, scales }: Extract<WeightLayout, { readonly kind: "uniform" | "bytes" }>,
+  precision: Precision,
+  input: LinearInput,
+  output: number,
+  bias: number,
+): boolean {
+  const { rows, paddedColumns: columns } = weight;
+  const { tokens } = input;
+  const split = input.split(columns);
+  if (split === undefined) return false;
+  const isFine = input.arithmetic === "float32" ? 1 : 0;
+  const calls = splitRows(rows, rows * columns * tokens, team.parts).map(({ first, count }) => [
+    ...[weights + first * columns, scales + first * 4, count, columns, precision, isFine],
+    ...[split.numbers, split.numberBytes, tokens, output + first * 4, rows * 4, bias === 0 ? 0 : bias + first * 4],
+  ]);
+  team.run("dotBytes", calls);
+  return true;
 }
 
 /** One token straight from the stored form; false where the codec has no such kernel or the numbers do not suit it. */
@@ -106,17 +130,13 @@ function multiplyToken(
     return true;
   }
   if (layout.kind === "uniform") {
-    const { high, low, scales } = layout;
+    const { weights, scales } = layout;
     const split = input.split(columns);
-    if (split === 0) return false;
-    const calls = parts.map(({ first, count }) => {
-      const skipped = first * (columns / 2);
-      const lowOf = low === 0 ? 0 : low + skipped;
-      return [
-        ...[high + skipped, lowOf, scales + first * 4, count, columns, precision],
-        ...[split, outputOf(first), biasOf(first)],
-      ];
-    });
+    if (split === undefined) return false;
+    const calls = parts.map(({ first, count }) => [
+      ...[weights + first * (columns / 2), scales + first * 4, count, columns, precision],
+      ...[split.numbers, outputOf(first), biasOf(first)],
+    ]);
     team.run("dotUniform", calls);
     return true;
   }
@@ -163,10 +183,11 @@ export function dequantizeRows(
         replaceOutliers(layout.outliers, row, count, memory.floats, target / 4, paddedColumns);
       return;
     }
-    case "uniform": {
-      const high = layout.high + planeRow * 4;
-      const low = layout.low === 0 ? 0 : layout.low + planeRow * 4;
-      exports.dequantizeUniform(high, low, layout.scales + row * 4, count, paddedColumns, precision, target);
+    case "uniform":
+    case "bytes": {
+      const run = layout.kind === "uniform" ? exports.dequantizeUniform : exports.dequantizeBytes;
+      const skipped = planeRow * (layout.kind === "uniform" ? 4 : 8);
+      run(layout.weights + skipped, layout.scales + row * 4, count, paddedColumns, precision, target);
       return;
     }
     case "paired": {

@@ -49,7 +49,7 @@ interface Products {
 async function products(weight: LinearWeight, precision: number, x: Float32Array): Promise<Products> {
   const { rows, columns } = weight;
   const tokens = x.length / columns;
-  await using kernels = await createWasmKernels();
+  await using kernels = await createWasmKernels({ threads: 1 });
   const input = kernels.allocate(x.length);
   kernels.write(input, x);
   const output = kernels.allocate(tokens * rows);
@@ -219,7 +219,7 @@ describe("binary-coded weights in whole numbers", () => {
   });
 
   it("share the tables of one call where their groups agree", async () => {
-    await using kernels = await createWasmKernels();
+    await using kernels = await createWasmKernels({ threads: 1 });
     const input = kernels.allocate(96);
     kernels.write(input, normalInput(96, createRandom(5), false));
     const shapes = [32, 96, 32].map((groupSize, index) => ({ rows: 40 + index, columns: 96, groupSize, seed: index }));

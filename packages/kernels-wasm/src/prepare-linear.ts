@@ -1,6 +1,6 @@
 /**
- * From stored weights to the layouts of the kernels: planes bit-transposed in blocks of 128 columns, uniform codes as two
- * arrays of nibbles, dense rows padded. Every weight is held once, whatever precisions it will be read at.
+ * From stored weights to the layouts of the kernels: planes bit-transposed in blocks of 128 columns, uniform codes as
+ * nibbles or bytes, dense rows padded. Every weight is held once, whatever precisions it will be read at.
  */
 import type { BinaryCodedWeight, LinearWeight, NestedWeight, Precision, WaitOptions } from "@stepdown/core";
 import { checkLinearWeight } from "./check-linear-weight.js";
@@ -86,7 +86,7 @@ class Preparation {
   #layOut(): WeightLayout {
     const weight = this.#weight;
     if (weight.codec === "dense") return this.#layOutDense(weight.type, weight.data);
-    if (weight.codec === "uniform") return { ...this.#packNibbles(weight), scales: this.#copy(weight.scales) };
+    if (weight.codec === "uniform") return { ...this.#packUniform(weight), scales: this.#copy(weight.scales) };
     if (weight.codec === "bcq" && isPairable(weight)) return this.#layOutPaired(weight);
     const planes = this.#transposePlanes(weight);
     if (weight.codec === "codebook") {
@@ -191,13 +191,14 @@ class Preparation {
     return { planes, planeBytes };
   }
 
-  #packNibbles(weight: NestedWeight): { kind: "uniform"; high: number; low: number } {
+  #packUniform(weight: NestedWeight): { kind: "uniform" | "bytes"; weights: number } {
     const { exports, memory, scratch } = this.#place;
     const { rows, bits } = weight;
     const rowBytes = this.#paddedColumns / 8;
     const sourceBytes = Math.ceil(weight.columns / 8);
-    const high = this.#allocate(rows * rowBytes * 4);
-    const low = bits > 4 ? this.#allocate(rows * rowBytes * 4) : 0;
+    const isNibbles = bits <= 4;
+    const heldBytes = rowBytes * (isNibbles ? 4 : 8);
+    const weights = this.#allocate(rows * heldBytes);
     const packing = scratch.reserve("packing", PACKING_ROWS * rowBytes * bits);
     const labels = scratch.reserve("labels", this.#paddedColumns);
     for (let row = 0; row < rows; row += PACKING_ROWS) {
@@ -208,11 +209,10 @@ class Preparation {
         copyRows(memory.bytes, packing + index * count * rowBytes, rowBytes, part, sourceBytes, count);
       });
       exports.transposePlane(packing, count * bits, this.#paddedColumns);
-      const at = row * rowBytes * 4;
-      const lowAt = low === 0 ? 0 : low + at;
-      exports.packNibbles(packing, count * rowBytes, count, this.#paddedColumns, bits, high + at, lowAt, labels);
+      const pack = isNibbles ? exports.packNibbles : exports.packBytes;
+      pack(packing, count * rowBytes, count, this.#paddedColumns, bits, weights + row * heldBytes, labels);
     }
-    return { kind: "uniform", high, low };
+    return { kind: isNibbles ? "uniform" : "bytes", weights };
   }
 
   #copyTable(table: Uint16Array): { start: number; isFinite: boolean } {

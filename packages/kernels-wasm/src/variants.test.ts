@@ -10,7 +10,7 @@ const reason = isKnown ? "" : " (skipped: this runtime has no relaxed SIMD)";
 describe.skipIf(!isKnown)(`both binaries${reason}`, () => {
   it("compute the same bits for every codec, precision and number of tokens", async () => {
     const run = async (variant: WasmVariant): Promise<Float32Array[]> => {
-      await using kernels = await createWasmKernels({ variant });
+      await using kernels = await createWasmKernels({ variant, threads: 1 });
       const results: Float32Array[] = [];
       for (const codec of ["bcq", "codebook", "uniform"] as const) {
         const weight = createRandomLinearWeight({ codec, rows: 70, columns: 192, groupSize: 96, bits: 8 });

@@ -31,13 +31,10 @@ import { type BinaryCodedArithmetic, LinearInput } from "./linear-input.js";
 import type { LinearMemory } from "./linear-memory.js";
 import { dequantizeRows, multiplyLinear } from "./multiply-linear.js";
 import { prepareLinear } from "./prepare-linear.js";
+import { runAttention } from "./run-attention.js";
 import { Scratch } from "./scratch.js";
 import type { ThreadTeam } from "./threads/thread-team.js";
 
-/** Positions per block of the attention kernel; the same number as in `../assembly/attention.ts`. */
-const ATTENTION_BLOCK = 64;
-/** Query rows that share a block of keys and values: enough to make reading it cheap, few enough to stay in cache. */
-const ATTENTION_ROWS = 128;
 /** Stands for "no window"; far above any capacity, far below what 32-bit sums of positions can hold. */
 const NO_WINDOW = 2 ** 30;
 
@@ -63,7 +60,9 @@ export class WasmKernelSet implements KernelSet {
     this.#team = team;
     const isRelaxed = exports.isRelaxed() !== 0;
     this.name = isRelaxed ? "wasm-relaxed-simd" : "wasm-simd";
-    this.capabilities = describeCapabilities({ isRelaxed, arithmetic, threads: team.threads, whyOne });
+    this.capabilities = describeCapabilities({
+      ...{ isRelaxed, arithmetic, threads: team.threads, whyOne, maximumBytes: memory.maximumBytes },
+    });
     this.#arithmetic = arithmetic;
     this.#exports = exports;
     this.#memory = memory;
@@ -119,7 +118,9 @@ export class WasmKernelSet implements KernelSet {
     for (const [name, value] of Object.entries({ blocks, keyValueHeads, headDimension, capacity }))
       requireWhole(value, 1, `createKeyValueCache: ${name}`);
     if (!CACHE_TYPES.includes(type))
-      throw new InvalidArgumentError(`createKeyValueCache: type ${JSON.stringify(type)} is not f32 or f16.`);
+      throw new InvalidArgumentError(
+        `createKeyValueCache: type ${JSON.stringify(type)} is not ${CACHE_TYPES.join(", ")}.`,
+      );
     return new HeldCache(this, this.#memory, { blocks, keyValueHeads, headDimension, capacity, type });
   }
 
@@ -219,11 +220,16 @@ export class WasmKernelSet implements KernelSet {
     for (let head = 0; head < keyValueHeads; head++) {
       const to = cache.head(block, head);
       const from = head * headDimension * 4;
-      for (const [source, target] of [
-        [keys + from, to.keys + skipped],
-        [values + from, to.values + skipped],
-      ] as const)
-        this.#exports.storeHead(source, width * 4, target, tokens, headDimension, cache.padded, cache.isHalf);
+      const store = (source: number, target: number, scales: number): void => {
+        const { padded, form } = cache;
+        const scalesAt = scales + position * 4;
+        const [start, stride] = [source + from, width * 4];
+        const { storeHead } = this.#exports;
+        if (storeHead(start, stride, target + skipped, scalesAt, tokens, headDimension, padded, form) !== 0)
+          cache.becomeWild();
+      };
+      store(keys, to.keys, to.keyScales);
+      store(values, to.values, to.valueScales);
     }
   }
 
@@ -242,32 +248,8 @@ export class WasmKernelSet implements KernelSet {
     const width = heads * headDimension;
     const queries = this.#buffers.address(call.queries, tokens * width, "attend: queries");
     const output = this.#buffers.address(call.output, tokens * width, "attend: output");
-    const group = heads / keyValueHeads;
-    const rows = Math.max(ATTENTION_ROWS, group);
-    const { padded } = cache;
-    const numbers = 2 * rows * padded + 4 * ATTENTION_BLOCK + 2 * rows + 2 * ATTENTION_BLOCK * padded;
-    const scratch = this.#scratch.reserve("attention", numbers * 4);
-    for (let head = 0; head < keyValueHeads; head++) {
-      const { keys, values } = cache.head(block, head);
-      const first = head * group * headDimension * 4;
-      this.#exports.attend(
-        keys,
-        values,
-        cache.isHalf,
-        headDimension,
-        padded,
-        queries + first,
-        output + first,
-        width * 4,
-        tokens,
-        group,
-        position,
-        Math.min(window, NO_WINDOW),
-        scale,
-        scratch,
-        rows,
-      );
-    }
+    const work = { cache, block, queries, output, tokens, heads, position, window: Math.min(window, NO_WINDOW), scale };
+    runAttention(this.#place(), work);
   }
 
   add(target: FloatBuffer, source: FloatBuffer, length: number): void {
@@ -301,11 +283,12 @@ export class WasmKernelSet implements KernelSet {
     const copy = this.#memory.allocate(perHead * 4, `a copy of ${positions} cached positions`);
     for (let head = 0; head < keyValueHeads; head++) {
       const source = held.head(block, head);
-      for (const [address, target] of [
-        [source.keys, keys],
-        [source.values, values],
+      for (const [address, scales, target] of [
+        [source.keys, source.keyScales, keys],
+        [source.values, source.valueScales, values],
       ] as const) {
-        this.#exports.readHead(address + skipped, copy, positions, headDimension, held.padded, held.isHalf);
+        const scalesAt = scales + from * 4;
+        this.#exports.readHead(address + skipped, scalesAt, copy, positions, headDimension, held.padded, held.form);
         target.set(this.#memory.floats.subarray(copy / 4, copy / 4 + perHead), head * perHead);
       }
     }

@@ -1,10 +1,11 @@
 /**
- * Memory of one key-value cache. Per block two arrays `[positions][keyValueHeads][headDimension]`, float32 numbers or
+ * Memory of one key-value cache. (Type `i8` is kept as the float32 numbers that its bytes and scales stand for.) Per block two arrays `[positions][keyValueHeads][headDimension]`, float32 numbers or
  * half-precision patterns, that double as positions are stored, up to the capacity. It remembers how far it was ever
  * written, not how many positions are in use.
  */
 import { InvalidArgumentError, type KeyValueCacheShape, type KeyValues, OutOfMemoryError } from "@stepdown/core";
 import { float16ToNumber, numberToFloat16 } from "./float16.js";
+import { roundToBytes } from "./round-to-bytes.js";
 
 /** Positions that memory is taken for at first; small, because tests and short prompts need few. */
 const FIRST_POSITIONS = 64;
@@ -39,11 +40,9 @@ export class KeyValueStorage {
   store(block: number, position: number, tokens: number, keys: Float32Array, values: Float32Array): void {
     const storage = this.#blocks[block]!;
     this.#reserve(storage, position + tokens);
-    const encode = this.shape.type === "f16" ? numberToFloat16 : (value: number) => value;
-    for (let i = 0; i < tokens * this.width; i++) {
-      storage.keys[position * this.width + i] = encode(keys[i]!);
-      storage.values[position * this.width + i] = encode(values[i]!);
-    }
+    const first = position * this.width;
+    this.#encode(keys.subarray(0, tokens * this.width), storage.keys, first);
+    this.#encode(values.subarray(0, tokens * this.width), storage.values, first);
     storage.written = Math.max(storage.written, position + tokens);
   }
 
@@ -83,6 +82,17 @@ export class KeyValueStorage {
       );
   }
 
+  #encode(numbers: Float32Array, target: Float32Array | Uint16Array, first: number): void {
+    const { type, headDimension } = this.shape;
+    if (type !== "i8") {
+      const encode = type === "f16" ? numberToFloat16 : (value: number) => value;
+      for (let i = 0; i < numbers.length; i++) target[first + i] = encode(numbers[i]!);
+      return;
+    }
+    for (let start = 0; start < numbers.length; start += headDimension)
+      target.set(roundToBytes(numbers.subarray(start, start + headDimension)), first + start);
+  }
+
   #readVector(from: Float32Array | Uint16Array, position: number, head: number, target: Float32Array): void {
     const decode = this.shape.type === "f16" ? float16ToNumber : (value: number) => value;
     const at = position * this.width + head * this.shape.headDimension;
@@ -107,7 +117,7 @@ export class KeyValueStorage {
       return this.shape.type === "f16" ? new Uint16Array(length) : new Float32Array(length);
     } catch (cause) {
       throw new OutOfMemoryError(
-        `A key-value cache of ${length} numbers per block cannot be had. Use a smaller capacity or the cache type f16.`,
+        `A key-value cache of ${length} numbers per block cannot be had. Use a smaller capacity or the cache type f16 or i8.`,
         { cause },
       );
     }

@@ -4,6 +4,7 @@
  */
 import {
   type AttendCall,
+  type CacheType,
   type EmbedCall,
   type FloatBuffer,
   InvalidArgumentError,
@@ -37,6 +38,9 @@ import { rotateHalves } from "./rotate.js";
 /** Nothing here needs a limit; this one keeps the scratch buffers that callers make after it small. */
 const MAXIMUM_TOKENS = 512;
 
+/** Number formats of caches. */
+const CACHE_TYPES: readonly CacheType[] = ["f32", "f16", "i8"];
+
 /** A kernel set in plain TypeScript: slow, obvious, the specification of every fast one. */
 export function createReferenceKernels(): KernelSet {
   return new ReferenceKernels();
@@ -55,7 +59,7 @@ class ReferenceKernels implements KernelSet {
     const all = Array.from({ length: MAXIMUM_NESTED_PRECISION }, (_, index) => index + 1);
     this.capabilities = {
       codecs: { dense: [16, 32], codebook: all, uniform: all, bcq: all },
-      cacheTypes: ["f32", "f16"],
+      cacheTypes: CACHE_TYPES,
       threads: 1,
       maximumTokens: MAXIMUM_TOKENS,
       notes: ["Plain TypeScript on one thread: for tests and comparison, not for speed."],
@@ -119,8 +123,8 @@ class ReferenceKernels implements KernelSet {
     this.#requireOpen();
     const { blocks, keyValueHeads, headDimension, capacity, type = "f32" } = shape;
     requireWhole({ blocks, keyValueHeads, headDimension, capacity }, 1, "createKeyValueCache");
-    if (type !== "f32" && type !== "f16")
-      throw new InvalidArgumentError(`Cache type ${JSON.stringify(type)} is unknown; use f32 or f16.`);
+    if (!CACHE_TYPES.includes(type))
+      throw new InvalidArgumentError(`Cache type ${JSON.stringify(type)} is unknown; use ${CACHE_TYPES.join(", ")}.`);
     const full = Object.freeze({ blocks, keyValueHeads, headDimension, capacity, type });
     const cache = Object.freeze({ shape: full });
     this.#caches.set(cache, new KeyValueStorage(full));

@@ -1,10 +1,11 @@
 /**
  * The threads that share a product: this one and workers over the same memory. A product is divided into more
  * parts than there are threads, and whoever is free takes the next; workers spin while a token is computed and sleep
- * afterwards. Which thread computes a row never changes its bits, so that results do not depend on the team.
+ * afterwards. Where other programs keep the cores busy, this thread soon works alone for a while. Which thread computes a row never changes its bits, so that results do not depend on the team.
  */
 import type { KernelExports } from "../kernel-exports.js";
 import type { LinearMemory } from "../linear-memory.js";
+import { startWorker, type TeamWorker } from "./start-worker.js";
 import {
   BOARD_LENGTH,
   COUNT,
@@ -18,20 +19,27 @@ import {
   SLEEPERS,
   STATE,
   UNCLAIMED,
-  workerSource,
 } from "./worker-source.js";
 
+export { MAXIMUM_PARTS };
+
 /** Exports that workers may be asked for; all take only integers. */
-export type ParallelExport = Extract<keyof KernelExports, `dot${string}` | "multiplyPaired">;
+export type ParallelExport = Extract<
+  keyof KernelExports,
+  `dot${string}` | "multiplyPaired" | "attend" | "multiplyTile"
+>;
 
 const PARALLEL_EXPORTS: readonly ParallelExport[] = [
   "dotDense32",
   "dotDense16",
   "dotCodebook",
   "dotUniform",
+  "dotBytes",
   "dotPaired",
   "dotPairedTokens",
   "multiplyPaired",
+  "attend",
+  "multiplyTile",
 ];
 
 /** Parts of a product per thread: enough that a slow thread leaves the last ones to the others. */
@@ -41,37 +49,29 @@ const PATIENCE = 50_000;
 /** Length of a nap. Whoever still computes has no core to itself and may have this one. */
 const NAP_MILLISECONDS = 0.1;
 
-/** The part of Node's workers used here. */
-interface Worker {
-  once(event: "message" | "error" | "exit", listener: (value: unknown) => void): void;
-  unref(): void;
-  terminate(): Promise<number>;
-}
-type WorkerConstructor = new (
-  source: string,
-  options: { eval: true; execArgv: string[]; workerData: unknown; name: string },
-) => Worker;
-
-/** Node's worker class, or undefined elsewhere. Asking the process keeps node modules out of browser bundles. */
-function findWorkers(): WorkerConstructor | undefined {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
-  const found = process?.getBuiltinModule?.("node:worker_threads") as { Worker: WorkerConstructor } | undefined;
-  return found?.Worker;
-}
-
-/** Why workers cannot share memory here, or undefined where they can. */
-export function reasonAgainstThreads(): string | undefined {
-  if (typeof SharedArrayBuffer === "undefined") return "this runtime has no shared memory";
-  if (findWorkers() === undefined) return "workers are only used in Node so far";
-  return undefined;
-}
+/** Share of a product's time that waiting for the last parts may take: twice what parts of equal length need. */
+const WAITING_SHARE = 0.3;
+/** Waiting beyond that share, added up, from which on others evidently have no core: a third of a time slice. */
+const LARGEST_DEBT_MILLISECONDS = 1;
+/** Products computed alone then, about eight tokens of a small model; twice as many each further time. */
+const FIRST_REST = 1024;
+const LONGEST_REST = 32_768;
+/** Products shared without trouble after which earlier trouble is forgotten. */
+const FORGIVENESS = 2048;
 
 /** This thread and perhaps workers. */
 export class ThreadTeam implements AsyncDisposable {
   readonly #exports: KernelExports;
-  readonly #workers: Worker[] = [];
+  readonly #workers: TeamWorker[] = [];
   #board: Int32Array = new Int32Array(0);
   #product = 0;
+  #mayNap = false;
+  /** Products that will be computed alone, how many of them next time, and products shared since. */
+  #alone = 0;
+  #rest = FIRST_REST;
+  #untroubled = 0;
+  /** Milliseconds waited beyond what is usual. */
+  #debt = 0;
 
   constructor(exports: KernelExports) {
     this.#exports = exports;
@@ -89,37 +89,32 @@ export class ThreadTeam implements AsyncDisposable {
 
   /** Starts workers until there are `threads`; rejects, with none left running, when one cannot start. */
   async hire(threads: number, module: WebAssembly.Module, memory: LinearMemory): Promise<void> {
-    const Worker = findWorkers()!;
     const address = memory.allocate(BOARD_LENGTH * 4, "what threads share");
     this.#board = new Int32Array(memory.memory.buffer, address, BOARD_LENGTH).fill(0);
-    const workerData = { module, memory: memory.memory, address, names: PARALLEL_EXPORTS };
+    this.#mayNap = mayWait(this.#board);
+    const data = { module, memory: memory.memory, address, names: PARALLEL_EXPORTS };
     try {
-      while (this.threads < threads) {
-        // Without the program's own flags, which may load compilers and hooks that a worker has no use for.
-        const worker = new Worker(workerSource, { eval: true, execArgv: [], workerData, name: "stepdown kernels" });
-        this.#workers.push(worker);
-        await new Promise<void>((resolve, reject) => {
-          worker.once("message", () => resolve());
-          worker.once("error", reject);
-          worker.once("exit", () => reject(new Error("the worker ended before it began")));
-        });
-        // A program that ends without disposing of its kernels is not held up.
-        worker.unref();
-      }
+      while (this.threads < threads) this.#workers.push(await startWorker(data));
     } catch (error) {
       await this[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  /** Calls an export with each list of arguments, on any thread and in any order; returns when all are done. */
-  run(name: ParallelExport, calls: readonly (readonly number[])[]): void {
+  /**
+   * Calls an export with each list of arguments, on any thread and in any order; returns when all are done. Work too short
+   * to be worth it is not shared.
+   */
+  run(name: ParallelExport, calls: readonly (readonly number[])[], isShared = true): void {
     const call = this.#exports[name] as (...numbers: readonly number[]) => void;
-    if (this.threads === 1 || calls.length === 1) {
+    const isAlone = !isShared || this.threads === 1 || calls.length === 1 || this.#alone > 0;
+    if (isAlone) {
+      if (this.#alone > 0) this.#alone--;
       for (const numbers of calls) call(...numbers);
       return;
     }
     const board = this.#board;
+    const begin = performance.now();
     board[FUNCTION] = PARALLEL_EXPORTS.indexOf(name);
     board[COUNT] = calls[0]!.length;
     calls.forEach((numbers, index) => {
@@ -138,10 +133,25 @@ export class ThreadTeam implements AsyncDisposable {
       call(...calls[unclaimed - 1]!);
       Atomics.add(board, FINISHED, 1);
     }
-    let looks = PATIENCE;
-    while (Atomics.load(board, FINISHED) !== calls.length)
-      if (--looks < 0) Atomics.wait(board, FAILED, 0, NAP_MILLISECONDS);
+    this.#awaitOthers(calls.length, begin);
     if (board[FAILED] !== 0) throw new WebAssembly.RuntimeError(`${name} failed in a worker.`);
+  }
+
+  /** Waits for parts that others have claimed, and goes on alone when that takes too much of the time. */
+  #awaitOthers(parts: number, begin: number): void {
+    const board = this.#board;
+    const alone = performance.now();
+    let looks = PATIENCE;
+    while (Atomics.load(board, FINISHED) !== parts)
+      if (--looks < 0 && this.#mayNap) Atomics.wait(board, FAILED, 0, NAP_MILLISECONDS);
+    const end = performance.now();
+    this.#debt = Math.max(0, this.#debt + end - alone - WAITING_SHARE * (end - begin));
+    if (this.#debt > LARGEST_DEBT_MILLISECONDS) {
+      this.#alone = this.#rest;
+      this.#rest = Math.min(LONGEST_REST, this.#rest * 2);
+      this.#untroubled = 0;
+      this.#debt = 0;
+    } else if (++this.#untroubled === FORGIVENESS) this.#rest = FIRST_REST;
   }
 
   /** Ends the workers. */
@@ -152,5 +162,15 @@ export class ThreadTeam implements AsyncDisposable {
     Atomics.notify(this.#board, STATE);
     // They end by themselves unless they never began.
     await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}
+
+/** Whether this thread may wait: the main thread of a page may not. */
+function mayWait(board: Int32Array): boolean {
+  try {
+    Atomics.wait(board, FAILED, 1, 0);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -1,5 +1,8 @@
 /** Threads change no bits, start and end cleanly, and are done without where they cannot be had. */
+import { resolveObjectURL } from "node:buffer";
 import { createHash } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { Worker as NodeWorker } from "node:worker_threads";
 import { createRandomLinearWeight } from "@stepdown/testing";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createWasmKernels, type WasmKernelOptions } from "../create-wasm-kernels.js";
@@ -38,6 +41,36 @@ async function productsOf(options: WasmKernelOptions, pause = 0): Promise<string
   return results;
 }
 
+/** The worker of a browser, as far as a team needs it, on a worker of Node. */
+class BrowserWorker {
+  onmessage: (() => void) | undefined;
+  onerror: ((event: { message: string }) => void) | undefined;
+  readonly #worker: Promise<NodeWorker>;
+
+  constructor(address: string) {
+    this.#worker = this.#start(resolveObjectURL(address) as Blob);
+  }
+
+  async #start(program: Blob): Promise<NodeWorker> {
+    const prelude = `const { parentPort } = require("node:worker_threads");
+      const self = { postMessage: (message) => parentPort.postMessage(message), close() { parentPort.close(); } };
+      parentPort.on("message", (data) => self.onmessage({ data }));`;
+    const worker = new NodeWorker(`${prelude}${await program.text()}`, { eval: true, execArgv: [] });
+    worker.on("message", () => this.onmessage?.());
+    worker.on("error", ({ message }) => this.onerror?.({ message }));
+    worker.unref();
+    return worker;
+  }
+
+  postMessage(data: unknown): void {
+    void this.#worker.then((worker) => worker.postMessage(data));
+  }
+
+  async terminate(): Promise<void> {
+    await (await this.#worker).terminate();
+  }
+}
+
 describe("threads", () => {
   afterEach(() => {
     vi.restoreAllMocks();
@@ -45,7 +78,7 @@ describe("threads", () => {
   });
 
   it("compute the same bits, however many, awake or asleep", async () => {
-    const expected = await productsOf({});
+    const expected = await productsOf({ threads: 1 });
     expect(await productsOf({ threads: 2 })).toEqual(expected);
     expect(await productsOf({ threads: 3 })).toEqual(expected);
     expect(await productsOf({ threads: 2 }, 20)).toEqual(expected);
@@ -84,11 +117,52 @@ describe("threads", () => {
     vi.spyOn(process, "getBuiltinModule").mockReturnValue(undefined);
     await using withoutWorkers = await createWasmKernels({ threads: 2 });
     expect(withoutWorkers.capabilities.threads).toBe(1);
-    expect(withoutWorkers.capabilities.notes.join(" ")).toMatch(/One thread: workers are only used in Node/);
+    expect(withoutWorkers.capabilities.notes.join(" ")).toMatch(/One thread: this runtime has no workers/);
     vi.restoreAllMocks();
     vi.stubGlobal("SharedArrayBuffer", undefined);
     await using withoutMemory = await createWasmKernels({ threads: 2 });
     expect(withoutMemory.capabilities.notes.join(" ")).toMatch(/One thread: .* no shared memory/);
+  });
+
+  it("are one, with the reason, in a page that is not isolated", async () => {
+    vi.stubGlobal("crossOriginIsolated", false);
+    await using kernels = await createWasmKernels({ threads: 2 });
+    expect(kernels.capabilities.threads).toBe(1);
+    expect(kernels.capabilities.notes.join(" ")).toMatch(/One thread: this page is not cross-origin isolated/);
+  });
+
+  it("are as many as processors allow unless asked for", async () => {
+    await using kernels = await createWasmKernels();
+    const processors = availableParallelism();
+    expect(kernels.capabilities.threads).toBeLessThanOrEqual(processors);
+    expect(kernels.capabilities.threads > 1).toBe(processors > 1);
+  });
+
+  it("run on the workers of a browser with the same bits", async () => {
+    const expected = await productsOf({ threads: 1 });
+    vi.stubGlobal("Worker", BrowserWorker);
+    const { getBuiltinModule } = process;
+    vi.spyOn(process, "getBuiltinModule").mockImplementation((name: string) =>
+      name === "node:worker_threads" ? undefined : getBuiltinModule(name),
+    );
+    await using kernels = await createWasmKernels({ threads: 3 });
+    expect(kernels.capabilities.threads).toBe(3);
+    expect(await productsOf({ threads: 2 })).toEqual(expected);
+    vi.stubGlobal(
+      "Worker",
+      class {
+        onerror: ((event: object) => void) | undefined;
+        postMessage(): void {
+          this.onerror?.({});
+        }
+        terminate(): void {}
+      },
+    );
+    await using refused = await createWasmKernels({ threads: 2 });
+    expect(refused.capabilities.threads).toBe(1);
+    expect(refused.capabilities.notes.join(" ")).toMatch(
+      /One thread: a worker did not start: .*Content-Security-Policy/,
+    );
   });
 
   it("must be a number that makes sense", async () => {

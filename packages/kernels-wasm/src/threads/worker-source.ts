@@ -18,7 +18,7 @@ export const PARTS = 64;
 /** Numbers per part. */
 export const PART_LENGTH = 32;
 /** Most parts of one product. */
-export const MAXIMUM_PARTS = 64;
+export const MAXIMUM_PARTS = 240;
 /** Numbers on the board. */
 export const BOARD_LENGTH: number = PARTS + MAXIMUM_PARTS * PART_LENGTH;
 /** Bits of the state that count unclaimed parts. */
@@ -32,32 +32,47 @@ export const END = -1;
  */
 const LOOKS = 100_000;
 
-export const workerSource: string = `
-const { workerData, parentPort } = require("node:worker_threads");
-const { module, memory, address, names } = workerData;
-const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-const functions = names.map((name) => exports[name]);
-const board = new Int32Array(memory.buffer, address, ${BOARD_LENGTH});
-parentPort.postMessage("ready");
-let looks = ${LOOKS};
-for (;;) {
-  const state = Atomics.load(board, ${STATE});
-  if (state === ${END}) break;
-  const unclaimed = state & ${UNCLAIMED};
-  if (unclaimed === 0) {
-    if (--looks > 0) continue;
-    Atomics.add(board, ${SLEEPERS}, 1);
-    Atomics.wait(board, ${STATE}, state);
-    Atomics.sub(board, ${SLEEPERS}, 1);
-  } else if (Atomics.compareExchange(board, ${STATE}, state, state - 1) === state) {
-    const at = ${PARTS} + (unclaimed - 1) * ${PART_LENGTH};
-    try {
-      functions[board[${FUNCTION}]](...board.subarray(at, at + board[${COUNT}]));
-    } catch {
-      board[${FAILED}] = 1;
+/** What a worker does with what it was given: `start({ module, memory, address, names }, ready)`, which returns at the end. */
+const program = `
+function start({ module, memory, address, names }, ready) {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const functions = names.map((name) => exports[name]);
+  const board = new Int32Array(memory.buffer, address, ${BOARD_LENGTH});
+  ready();
+  let looks = ${LOOKS};
+  for (;;) {
+    const state = Atomics.load(board, ${STATE});
+    if (state === ${END}) break;
+    const unclaimed = state & ${UNCLAIMED};
+    if (unclaimed === 0) {
+      if (--looks > 0) continue;
+      Atomics.add(board, ${SLEEPERS}, 1);
+      Atomics.wait(board, ${STATE}, state);
+      Atomics.sub(board, ${SLEEPERS}, 1);
+    } else if (Atomics.compareExchange(board, ${STATE}, state, state - 1) === state) {
+      const at = ${PARTS} + (unclaimed - 1) * ${PART_LENGTH};
+      try {
+        functions[board[${FUNCTION}]].apply(undefined, board.subarray(at, at + board[${COUNT}]));
+      } catch {
+        board[${FAILED}] = 1;
+      }
+      Atomics.add(board, ${FINISHED}, 1);
     }
-    Atomics.add(board, ${FINISHED}, 1);
+    looks = ${LOOKS};
   }
-  looks = ${LOOKS};
 }
+`;
+
+/** For Node's workers, which get their data with them. */
+export const nodeWorkerSource: string = `${program}
+const { workerData, parentPort } = require("node:worker_threads");
+start(workerData, () => parentPort.postMessage("ready"));
+`;
+
+/** For workers of browsers, which get it as their first message. */
+export const browserWorkerSource: string = `${program}
+self.onmessage = ({ data }) => {
+  start(data, () => self.postMessage("ready"));
+  self.close();
+};
 `;

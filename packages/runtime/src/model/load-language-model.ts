@@ -1,6 +1,7 @@
 import {
   type Checkpoint,
   type KernelSet,
+  OutOfMemoryError,
   type Precision,
   PrecisionUnavailableError,
   UnsupportedError,
@@ -16,7 +17,7 @@ import { decoderLayout, linearsOfBlock } from "./decoder-layout.js";
 import { DecoderModel, type ObservableLanguageModel } from "./decoder-model.js";
 import { describeModel } from "./describe-checkpoint.js";
 import { loadWeights } from "./load-weights.js";
-import { weightBytes } from "./weight-bytes.js";
+import { type WeightBytes, weightBytes } from "./weight-bytes.js";
 
 /** Options of {@link loadLanguageModel}; `onProgress` counts weights. */
 export interface LoadLanguageModelOptions extends WaitOptions {
@@ -48,11 +49,12 @@ export async function loadLanguageModel(options: LoadLanguageModelOptions): Prom
   const precisions = choosePrecisions(checkpoint, kernels, codecs, options.precisions);
   const endOfSequenceIds = await collectEndIds(checkpoint, configuration, signal);
 
+  const bytes = weightBytes(checkpoint, layout);
+  requireRoom(checkpoint, kernels, bytes, precisions);
   const weights = await loadWeights({ checkpoint, kernels, layout, precisions, signal, onProgress });
   try {
     const rotary = createRotaryTables(kernels, configuration.rotary, configuration.contextLength);
     const description = describeModel(checkpoint, configuration, layout, endOfSequenceIds);
-    const bytes = weightBytes(checkpoint, layout);
     return new DecoderModel({ kernels, configuration, description, precisions, weights, rotary, bytes });
   } catch (error) {
     weights.free();
@@ -95,6 +97,31 @@ function choosePrecisions(
   throw new PrecisionUnavailableError(
     `${location} holds ${stored.join(", ")} bits, kernel set ${kernels.name} can read none of them${wanted ? ", and no precision was asked for" : ""}.`,
   );
+}
+
+/** Throws where the weights alone are more than a kernel set can hold, naming the precision up to which they are not. */
+function requireRoom(
+  { location, precisions: stored }: Checkpoint,
+  { name, capabilities }: KernelSet,
+  bytes: WeightBytes,
+  precisions: readonly Precision[],
+): void {
+  const { maximumBytes = Number.POSITIVE_INFINITY } = capabilities;
+  const highest = precisions.at(-1)!;
+  const needed = bytes.loadedBytes(highest);
+  if (!(needed > maximumBytes)) return;
+  const fitting = stored.filter((precision) => bytes.loadedBytes(precision) <= maximumBytes).at(-1);
+  const advice =
+    fitting === undefined
+      ? "No stored precision fits; use a smaller model."
+      : `Up to ${fitting} bits fit: load only those precisions.`;
+  throw new OutOfMemoryError(
+    `${location} needs ${gibibytes(needed)} for its weights up to ${highest} bits; kernel set ${name} holds at most ${gibibytes(maximumBytes)}. ${advice}`,
+  );
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }
 
 /** End ids of `config.json` and `generation_config.json`; chat models often name theirs only in the second. */

@@ -2,7 +2,7 @@ import type { CacheType, KernelSet, KeyValueCache, KeyValues } from "@stepdown/c
 import { expectEqual, expectRefusal } from "../checks/expectations.js";
 import { expectNear, type KernelCheck, type KernelSets, onBoth, type Scratch, withScratch } from "./scratch.js";
 import { randomInput } from "./shapes.js";
-import { ATTENTION_SCORE_TOLERANCE, ATTENTION_TOLERANCE, NEGLIGIBLE } from "./tolerances.js";
+import { ATTENTION_SCORE_TOLERANCE, ATTENTION_TOLERANCE, BYTE_CACHE_FACTOR, NEGLIGIBLE } from "./tolerances.js";
 
 const REFUSED = ["InvalidArgumentError"] as const;
 /** Heads, key-value heads, head dimension. */
@@ -82,7 +82,8 @@ async function compareAttention(sets: KernelSets, attention: AttentionCase, what
   const { actual, expected } = await onBoth(sets, (scratch) => runAttention(scratch, attention));
   // All numbers lie in [−1, 1): no value exceeds 1, no score sqrt(headDimension) times the factor on queries.
   const largestScore = Math.sqrt(attention.headDimension) * (attention.queryFactor ?? 1);
-  const unit = ATTENTION_TOLERANCE + ATTENTION_SCORE_TOLERANCE * largestScore;
+  const narrow = attention.type === "i8" ? BYTE_CACHE_FACTOR : 1;
+  const unit = narrow * (ATTENTION_TOLERANCE + ATTENTION_SCORE_TOLERANCE * largestScore);
   expectNear(actual, expected, () => unit * sets.toleranceFactor + NEGLIGIBLE, what);
 }
 
@@ -183,7 +184,7 @@ export const attentionChecks: readonly KernelCheck[] = [
           expectNear(
             actual[index]!,
             expected[index]!,
-            () => ATTENTION_TOLERANCE * sets.toleranceFactor,
+            () => ATTENTION_TOLERANCE * sets.toleranceFactor * (type === "i8" ? BYTE_CACHE_FACTOR : 1),
             "rewritten cache",
           );
       }

@@ -20,5 +20,10 @@ export const SOFTMAX_TOLERANCE = 1e-5;
 export const ATTENTION_TOLERANCE = 1e-5;
 /** Further share of the largest value, per unit of the largest possible score: rounding of a score shifts its weight. */
 export const ATTENTION_SCORE_TOLERANCE = 1e-6;
+/**
+ * Factor on both for a cache of bytes: queries and weights may be rounded to 16 bits, whose half step is 1.5e-5 of the
+ * largest of a vector, to be multiplied in whole numbers. A byte itself is 250 times coarser.
+ */
+export const BYTE_CACHE_FACTOR = 16;
 /** Absolute difference that never counts: denormals may be flushed to zero, exponentials clamped near their smallest. */
 export const NEGLIGIBLE = 1e-30;
