@@ -12,7 +12,6 @@ export { dequantizeBinaryCoded } from "./binary-coded";
 export { dequantizeCodebook, dotCodebook } from "./codebook";
 export { dequantizeDense, dotDense16, dotDense32, hasNonFiniteHalf } from "./dense";
 export { add, siluMultiply, softmaxRows } from "./elementwise";
-export { runGradientJob } from "./gradient-jobs";
 export { multiplyTile } from "./multiply";
 export { layerNormalize, rmsNormalize } from "./normalize";
 export { packNibbles, transposePlane } from "./pack";

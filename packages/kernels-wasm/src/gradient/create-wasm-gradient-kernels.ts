@@ -1,8 +1,9 @@
 import { type GradientKernels, UnsupportedError } from "@stepdown/core";
 import { requireWhole } from "../checks.js";
+import { gradientSimd } from "../generated/gradient-simd.js";
 import { LinearMemory } from "../linear-memory.js";
-import { loadModule, type WasmSource } from "../load-module.js";
-import { reasonAgainstThreads } from "../threads/thread-team.js";
+import { loadModule } from "../load-module.js";
+import { reasonAgainstThreads } from "../threads/start-worker.js";
 import { type JobExports, JobTeam } from "./job-team.js";
 import { WasmGradientKernels } from "./wasm-gradient-kernels.js";
 
@@ -11,8 +12,6 @@ const MAXIMUM_THREADS = 16;
 
 /** Options of {@link createWasmGradientKernels}. */
 export interface WasmGradientKernelOptions {
-  /** Where the WebAssembly module comes from. Default: the bytes inside this package. */
-  wasm?: WasmSource;
   /**
    * Threads, this one included; more than 16 count as 16. Results do not depend on it. Default: one. Where threads cannot
    * be had there is one.
@@ -26,27 +25,24 @@ export interface WasmGradientKernelOptions {
 
 /**
  * The arithmetic of a backward pass on WebAssembly SIMD, with its own memory and threads. Rejects with `UnsupportedError`
- * where there is no SIMD. Both binaries of this package compute the same bits here, too.
+ * where there is no SIMD. Its binary uses no relaxed SIMD:
+ * every runtime computes the same bits.
  */
 export async function createWasmGradientKernels(options: WasmGradientKernelOptions = {}): Promise<GradientKernels> {
   requireWhole(options.threads ?? 1, 1, "createWasmGradientKernels: threads");
-  const isCompiled = options.wasm instanceof WebAssembly.Module;
-  const threads =
-    isCompiled || reasonAgainstThreads() !== undefined ? 1 : Math.min(options.threads ?? 1, MAXIMUM_THREADS);
+  const threads = reasonAgainstThreads() === undefined ? Math.min(options.threads ?? 1, MAXIMUM_THREADS) : 1;
   const isShared = threads > 1;
   const memory = new LinearMemory(options.maximumBytes, isShared);
-  const module = await loadModule(options.wasm, undefined, isShared, options.signal);
+  const bytes = Uint8Array.from(atob(gradientSimd), (character) => character.charCodeAt(0));
+  const module = await loadModule(bytes, undefined, isShared, options.signal);
   let exports: JobExports;
   try {
     const instance = await WebAssembly.instantiate(module, { env: { memory: memory.memory } });
     exports = instance.exports as unknown as JobExports;
-    if (typeof exports.runGradientJob !== "function") throw new Error("it has no runGradientJob");
   } catch (cause) {
-    throw new UnsupportedError(
-      `The WebAssembly kernels could not be started: ${(cause as Error).message}. ` +
-        "Check that the option wasm names kernels.wasm of this version.",
-      { cause },
-    );
+    throw new UnsupportedError(`The kernels of the backward pass could not be started: ${(cause as Error).message}.`, {
+      cause,
+    });
   }
   options.signal?.throwIfAborted();
   memory.start(exports.heapBase());

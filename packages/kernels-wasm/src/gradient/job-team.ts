@@ -4,7 +4,7 @@
  */
 import type { LinearMemory } from "../linear-memory.js";
 import { roundUp } from "../linear-memory.js";
-import { reasonAgainstThreads } from "../threads/thread-team.js";
+import { reasonAgainstThreads } from "../threads/start-worker.js";
 import {
   BOARD_LENGTH,
   END,
