@@ -150,7 +150,7 @@ function placePerfect(
 }
 
 /**
- * Operator by operator: max(memory, compute) plus what double buffering cannot hide, attention also against its softmax.
+ * Operator by operator: max(memory, compute) plus what double buffering cannot hide, or attention's softmax if longer.
  * The other special functions of a block hide behind the block; what sticks out is charged.
  */
 function placeByLayer(
@@ -171,7 +171,7 @@ function placeByLayer(
     const overlapped =
       work.kind === "attention" && !profile.attentionOverlap
         ? memorySeconds + Math.max(computeSeconds, specialSeconds)
-        : Math.max(memorySeconds, computeSeconds, specialSeconds) + fillSeconds;
+        : Math.max(Math.max(memorySeconds, computeSeconds) + fillSeconds, specialSeconds);
     const own = overlapped + exposedSeconds;
     if (memorySeconds > 0 && profile.pipelineFill) overheadSeconds += work.blocks * hardware.memoryLatencySeconds;
     if (work.kind !== "embedding") blockSeconds += own;
