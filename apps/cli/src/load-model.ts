@@ -14,11 +14,19 @@ export interface LoadedModel extends AsyncDisposable {
   readonly tokenizer: Tokenizer;
 }
 
-/** Loads a nested model or float checkpoint; `precisions` limits what is read from disk. */
+/** What is loaded and with how many threads. */
+export interface LoadOptions {
+  /** Limits what is read from disk. Default: everything. */
+  readonly precisions?: readonly Precision[];
+  /** Threads of the kernels. Default: their own choice. */
+  readonly threads?: number;
+}
+
+/** Loads a nested model or float checkpoint. */
 export async function loadModel(
   location: string,
   context: CommandContext,
-  precisions?: readonly Precision[],
+  { precisions, threads }: LoadOptions = {},
 ): Promise<LoadedModel> {
   const display = context.startProgress();
   const wait = { signal: context.signal, onProgress: display.onProgress };
@@ -30,7 +38,7 @@ export async function loadModel(
     const maximumPrecision = precisions === undefined ? undefined : Math.max(...precisions);
     const checkpoint = await openCheckpoint(location, { maximumPrecision, ...wait });
     owned.push(checkpoint);
-    const kernels = await createWasmKernels();
+    const kernels = await createWasmKernels(threads === undefined ? {} : { threads });
     owned.push(kernels);
     const wanted = checkpoint.kind === "float" ? undefined : precisions;
     const model = await loadLanguageModel({ checkpoint, kernels, precisions: wanted, ...wait });

@@ -54,7 +54,7 @@ export async function createChunkEvaluator(options: EvaluatorOptions): Promise<C
     opened.set(location, checkpoint);
     return checkpoint;
   };
-  const kernels: KernelSet = await createWasmKernels();
+  const kernels: KernelSet = await createWasmKernels({ threads: 1 });
 
   const load = async (source: VariantSource, signal?: AbortSignal): Promise<LanguageModel> => {
     const nested = source.kind === "nested" ? { nested: await open(source.location) } : {};

@@ -88,7 +88,7 @@ async function measure(
   const wait = { signal, onProgress: display.onProgress };
   try {
     if (kind === "second-moments") {
-      await using loaded = await loadModel(source, context);
+      await using loaded = await loadModel(source, context, { threads });
       const moments = await collectSecondMoments({ model: loaded.model, chunks, ...wait });
       return {
         layers: [...moments].map(([name, { length }]) => ({ name, rows: 1, columns: length })),

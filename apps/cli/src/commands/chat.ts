@@ -34,7 +34,7 @@ export function addChatCommand(program: Command, context: CommandContext): void 
     ['echo "What is a prime?" | stepdown chat --model smollm2-nested', "one message from a pipe"],
   ]);
   command.action(async (options: ChatOptions) => {
-    await using loaded = await loadModel(options.model, context);
+    await using loaded = await loadModel(options.model, context, { threads: options.threads });
     const { model, tokenizer } = loaded;
     const scheduler = await createRequestedScheduler(options, model.precisions);
     const opening: ChatMessage[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];

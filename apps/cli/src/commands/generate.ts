@@ -42,7 +42,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
   ]);
   command.action(async (options: GenerateOptions) => {
     const promptText = await readPrompt(options);
-    await using loaded = await loadModel(options.model, context);
+    await using loaded = await loadModel(options.model, context, { threads: options.threads });
     const { model, tokenizer } = loaded;
     const scheduler = await createRequestedScheduler(options, model.precisions);
     const prompt = options.chatTemplate

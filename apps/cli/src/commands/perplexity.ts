@@ -6,6 +6,7 @@ import type { CommandContext } from "../command-context.js";
 import { type LoadedModel, loadModel } from "../load-model.js";
 import { withExamples } from "../options/examples.js";
 import { bitList, integer } from "../options/parse.js";
+import { threadsOption } from "../options/threads.js";
 import { formatTable } from "../output/table.js";
 import { formatBytes } from "../output/units.js";
 import { readTextFile } from "./generate.js";
@@ -17,6 +18,7 @@ interface PerplexityOptions {
   readonly float?: string;
   readonly tokensPerChunk: number;
   readonly chunks?: number;
+  readonly threads?: number;
   readonly json?: boolean;
 }
 
@@ -47,6 +49,7 @@ export function addPerplexityCommand(program: Command, context: CommandContext):
     .option("--float <checkpoint>", "compare with a float checkpoint: its row, KL divergence, same top")
     .option("--tokens-per-chunk <n>", "tokens of a chunk", integer(2), 2048)
     .option("--chunks <n>", "score only the first n chunks", integer(1))
+    .addOption(threadsOption())
     .option("--json", "one JSON document on standard output");
   withExamples(command, [
     ["stepdown perplexity --model my-model --text wiki.txt --bits 2,3,4", "three precisions"],
@@ -91,7 +94,7 @@ function formatRows(rows: readonly PerplexityRow[], compared: boolean): string {
 
 /** Every precision alone. */
 async function score(text: string, options: PerplexityOptions, context: CommandContext): Promise<PerplexityRow[]> {
-  await using loaded = await loadModel(options.model, context, options.bits);
+  await using loaded = await loadModel(options.model, context, { precisions: options.bits, threads: options.threads });
   const { model, tokenizer } = loaded;
   const precisions = chosenPrecisions(loaded, options);
   const ids = tokenizer.encode(text);
@@ -126,8 +129,8 @@ async function compare(
   options: PerplexityOptions,
   context: CommandContext,
 ): Promise<PerplexityRow[]> {
-  await using float = await loadModel(location, context);
-  await using loaded = await loadModel(options.model, context, options.bits);
+  await using float = await loadModel(location, context, { threads: options.threads });
+  await using loaded = await loadModel(options.model, context, { precisions: options.bits, threads: options.threads });
   const precisions = chosenPrecisions(loaded, options);
   const ids = loaded.tokenizer.encode(text);
   const display = context.startProgress();

@@ -3,6 +3,7 @@ import type { CacheType, SamplingOptions } from "@stepdown/core";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { collect, integer, number } from "./parse.js";
 import { addSchedulerOptions, type SchedulerOptions } from "./scheduler.js";
+import { threadsOption } from "./threads.js";
 
 /** What the generation options of a command hold. */
 export interface GenerationOptions extends SchedulerOptions {
@@ -18,6 +19,7 @@ export interface GenerationOptions extends SchedulerOptions {
   readonly seed?: number;
   readonly stop?: readonly string[];
   readonly cacheType: CacheType;
+  readonly threads?: number;
 }
 
 /** Largest seed: the sampler's generator takes unsigned 32-bit integers. */
@@ -38,8 +40,9 @@ export function addGenerationOptions(command: Command, defaults: { maxNewTokens:
     .option("--seed <n>", "seed of the random draws", integer(0, LARGEST_SEED))
     .option("--stop <text>", "end before this text, repeatable", collect)
     .addOption(
-      new Option("--cache-type <type>", "numbers in the key-value cache").choices(["f32", "f16"]).default("f32"),
-    );
+      new Option("--cache-type <type>", "numbers in the key-value cache").choices(["f32", "f16", "i8"]).default("f32"),
+    )
+    .addOption(threadsOption());
 }
 
 /** The sampler's part of the options. */

@@ -1,6 +1,8 @@
 /** Runs the built command line as a user's shell would. */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** What one run left behind. */
@@ -12,6 +14,10 @@ export interface StepdownRun {
 
 const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
+/** Sensitivities measured by tests stay out of the user's own cache. */
+const cache = mkdtempSync(join(tmpdir(), "stepdown-cache-"));
+process.on("exit", () => rmSync(cache, { recursive: true, force: true }));
+
 /** Runs `stepdown` with arguments; `input` goes to standard input. */
 export async function stepdown(
   args: readonly string[],
@@ -20,7 +26,7 @@ export async function stepdown(
   if (!existsSync(main)) throw new Error("apps/cli/dist is missing: `npm test` builds it, or run `npm run build`");
   const child = spawn(process.execPath, [main, ...args], {
     cwd: options.cwd,
-    env: { ...process.env, NO_COLOR: "1", NODE_OPTIONS: "" },
+    env: { ...process.env, NO_COLOR: "1", NODE_OPTIONS: "", STEPDOWN_CACHE: cache },
   });
   let stdout = "";
   let stderr = "";
