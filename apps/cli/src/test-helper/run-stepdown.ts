@@ -26,7 +26,7 @@ export async function stepdown(
   if (!existsSync(main)) throw new Error("apps/cli/dist is missing: `npm test` builds it, or run `npm run build`");
   const child = spawn(process.execPath, [main, ...args], {
     cwd: options.cwd,
-    env: { ...process.env, NO_COLOR: "1", NODE_OPTIONS: "", STEPDOWN_CACHE: cache },
+    env: { STEPDOWN_CACHE: cache, ...process.env, NO_COLOR: "1", NODE_OPTIONS: "" },
   });
   let stdout = "";
   let stderr = "";
