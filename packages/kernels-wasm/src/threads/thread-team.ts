@@ -53,11 +53,14 @@ const NAP_MILLISECONDS = 0.1;
 const WAITING_SHARE = 0.3;
 /** Waiting beyond that share, added up, from which on others evidently have no core: a third of a time slice. */
 const LARGEST_DEBT_MILLISECONDS = 1;
-/** Products computed alone then, about eight tokens of a small model; twice as many each further time. */
-const FIRST_REST = 1024;
-const LONGEST_REST = 32_768;
-/** Products shared without trouble after which earlier trouble is forgotten. */
-const FORGIVENESS = 2048;
+/**
+ * How long this thread works alone then: about a time slice, twice as long each time that trouble returns soon. A machine
+ * that is only disturbed now and then loses little, and one that stays busy is tried again every second.
+ */
+const FIRST_REST_MILLISECONDS = 4;
+const LONGEST_REST_MILLISECONDS = 1000;
+/** Trouble later than this after a rest is new trouble. */
+const FORGIVENESS_MILLISECONDS = 1000;
 
 /** This thread and perhaps workers. */
 export class ThreadTeam implements AsyncDisposable {
@@ -66,10 +69,9 @@ export class ThreadTeam implements AsyncDisposable {
   #board: Int32Array = new Int32Array(0);
   #product = 0;
   #mayNap = false;
-  /** Products that will be computed alone, how many of them next time, and products shared since. */
-  #alone = 0;
-  #rest = FIRST_REST;
-  #untroubled = 0;
+  /** Until when products are computed alone (`performance.now()`), and how long the next time. */
+  #aloneUntil = 0;
+  #rest = FIRST_REST_MILLISECONDS;
   /** Milliseconds waited beyond what is usual. */
   #debt = 0;
 
@@ -107,14 +109,13 @@ export class ThreadTeam implements AsyncDisposable {
    */
   run(name: ParallelExport, calls: readonly (readonly number[])[], isShared = true): void {
     const call = this.#exports[name] as (...numbers: readonly number[]) => void;
-    const isAlone = !isShared || this.threads === 1 || calls.length === 1 || this.#alone > 0;
-    if (isAlone) {
-      if (this.#alone > 0) this.#alone--;
+    const mayShare = isShared && this.threads > 1 && calls.length > 1;
+    const begin = mayShare ? performance.now() : 0;
+    if (!mayShare || begin < this.#aloneUntil) {
       for (const numbers of calls) call(...numbers);
       return;
     }
     const board = this.#board;
-    const begin = performance.now();
     board[FUNCTION] = PARALLEL_EXPORTS.indexOf(name);
     board[COUNT] = calls[0]!.length;
     calls.forEach((numbers, index) => {
@@ -146,12 +147,11 @@ export class ThreadTeam implements AsyncDisposable {
       if (--looks < 0 && this.#mayNap) Atomics.wait(board, FAILED, 0, NAP_MILLISECONDS);
     const end = performance.now();
     this.#debt = Math.max(0, this.#debt + end - alone - WAITING_SHARE * (end - begin));
-    if (this.#debt > LARGEST_DEBT_MILLISECONDS) {
-      this.#alone = this.#rest;
-      this.#rest = Math.min(LONGEST_REST, this.#rest * 2);
-      this.#untroubled = 0;
-      this.#debt = 0;
-    } else if (++this.#untroubled === FORGIVENESS) this.#rest = FIRST_REST;
+    if (this.#debt <= LARGEST_DEBT_MILLISECONDS) return;
+    const isNew = begin > this.#aloneUntil + FORGIVENESS_MILLISECONDS;
+    this.#rest = isNew ? FIRST_REST_MILLISECONDS : Math.min(LONGEST_REST_MILLISECONDS, 2 * this.#rest);
+    this.#aloneUntil = end + this.#rest;
+    this.#debt = 0;
   }
 
   /** Ends the workers. */
