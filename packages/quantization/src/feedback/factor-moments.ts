@@ -9,8 +9,11 @@
 
 import { fillQuads, quadSums } from "./sign-products.js";
 
-/** Added to the diagonal, relative to its mean: keeps inputs that hardly vary from taking any error there is (GPTQ's 1 %). */
-const DAMPING = 0.01;
+/**
+ * Added to the diagonal, relative to its mean. GPTQ adds 1 %; moments of some ten thousand tokens, few of which weigh much,
+ * are better trusted less: on other text a tenth has 10 to 15 % less loss at 4 bits, and the same at 2 and 3.
+ */
+const DAMPING = 0.1;
 
 /** Rounding can leave a matrix of few samples slightly indefinite; every attempt damps ten times as much. */
 const MAXIMUM_ATTEMPTS = 5;
