@@ -39,16 +39,20 @@ function weighHigh(c: v128, d: v128, codes: usize): v128 {
   return i32x4.dot_i16x8_s(i16x8.shuffle(c, d, 4, 12, 5, 13, 6, 14, 7, 15), v128.load8x8_s(codes));
 }
 
-/** `y + sums · step`, with `offset codes · Σ x` where there are offsets. */
+/** `sums · step` more. */
 // @ts-ignore: decorator
 @inline
-function accumulate(y: usize, sums: v128, step: v128, offsets: usize, total: v128): void {
-  let sum = f32x4.add(v128.load(y), f32x4.mul(f32x4.convert_i32x4_s(sums), step));
-  if (offsets) {
-    const codes = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(offsets)));
-    sum = f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(codes), total));
+function accumulate(y: usize, sums: v128, step: v128): void {
+  v128.store(y, f32x4.add(v128.load(y), f32x4.mul(f32x4.convert_i32x4_s(sums), step)));
+}
+
+/** Offset codes times Σ x more, for 32 rows. */
+function addOffsets(y: usize, offsets: usize, total: v128): void {
+  const end = y + 128;
+  for (; y < end; y += 16) {
+    accumulate(y, i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(offsets))), total);
+    offsets += 4;
   }
-  v128.store(y, sum);
 }
 
 /**
@@ -81,110 +85,83 @@ export function dotPaired(
     let factor = factors;
     let table = tables;
     for (let passed = 0; passed < blocks; passed += groupBlocks) {
-      for (let left = groupBlocks; left > 0; left -= partBlocks) {
-        const count = min(partBlocks, left);
+      for (let rest = groupBlocks; rest > 0; rest -= partBlocks) {
+        const count = min(partBlocks, rest);
         const length = <usize>count << 4;
         const end = table + length;
-        // Table entries are 128 too large. Summing bytes in pairs adds 256 times the odd ones, hence 257.
-        const odd0 = i16x8.splat(<i16>(count * -128));
-        const even0 = i16x8.splat(<i16>(count * -128 * 257));
-        let r0 = zero;
-        let r1 = zero;
-        let r2 = zero;
-        let r3 = zero;
-        let r4 = zero;
-        let r5 = zero;
-        let r6 = zero;
-        let r7 = zero;
+        const step = f32x4.splat(f32.load(factor));
         let code = codes;
         let plane = planes;
-        for (let pair = bits >> 1; pair > 0; pair--) {
-          let evenA = even0;
-          let oddA = odd0;
-          let evenB = even0;
-          let oddB = odd0;
-          let evenC = even0;
-          let oddC = odd0;
-          let evenD = even0;
-          let oddD = odd0;
+        let left = bits;
+        do {
+          // Table entries are 128 too large. Summing bytes in pairs adds 256 times the odd ones, hence 257.
+          let oddA = i16x8.splat(<i16>(count * -128));
+          let evenA = i16x8.splat(<i16>(count * -128 * 257));
+          let evenB = evenA;
+          let oddB = oddA;
+          let evenC = evenA;
+          let oddC = oddA;
+          let evenD = evenA;
+          let oddD = oddA;
           let t = table;
           let w = plane;
-          let u = plane + planeBytes;
-          do {
-            const entries = v128.load(t);
-            const n = v128.load(w);
-            const a = lookUp(entries, v128.and(n, m0f));
-            const b = lookUp(entries, v128.and(i16x8.shr_u(n, 4), m0f));
-            evenA = i16x8.add(evenA, a);
-            oddA = i16x8.add(oddA, i16x8.shr_u(a, 8));
-            evenB = i16x8.add(evenB, b);
-            oddB = i16x8.add(oddB, i16x8.shr_u(b, 8));
-            const m = v128.load(u);
-            const c = lookUp(entries, v128.and(m, m0f));
-            const d = lookUp(entries, v128.and(i16x8.shr_u(m, 4), m0f));
-            evenC = i16x8.add(evenC, c);
-            oddC = i16x8.add(oddC, i16x8.shr_u(c, 8));
-            evenD = i16x8.add(evenD, d);
-            oddD = i16x8.add(oddD, i16x8.shr_u(d, 8));
-            t += 16;
-            w += 16;
-            u += 16;
-          } while (t < end);
+          if (left == 1) {
+            do {
+              const entries = v128.load(t);
+              const n = v128.load(w);
+              const a = lookUp(entries, v128.and(n, m0f));
+              const b = lookUp(entries, v128.and(i16x8.shr_u(n, 4), m0f));
+              evenA = i16x8.add(evenA, a);
+              oddA = i16x8.add(oddA, i16x8.shr_u(a, 8));
+              evenB = i16x8.add(evenB, b);
+              oddB = i16x8.add(oddB, i16x8.shr_u(b, 8));
+              t += 16;
+              w += 16;
+            } while (t < end);
+            evenC = zero;
+            oddC = zero;
+            evenD = zero;
+            oddD = zero;
+          } else {
+            let u = w + planeBytes;
+            do {
+              const entries = v128.load(t);
+              const n = v128.load(w);
+              const a = lookUp(entries, v128.and(n, m0f));
+              const b = lookUp(entries, v128.and(i16x8.shr_u(n, 4), m0f));
+              evenA = i16x8.add(evenA, a);
+              oddA = i16x8.add(oddA, i16x8.shr_u(a, 8));
+              evenB = i16x8.add(evenB, b);
+              oddB = i16x8.add(oddB, i16x8.shr_u(b, 8));
+              const m = v128.load(u);
+              const c = lookUp(entries, v128.and(m, m0f));
+              const d = lookUp(entries, v128.and(i16x8.shr_u(m, 4), m0f));
+              evenC = i16x8.add(evenC, c);
+              oddC = i16x8.add(oddC, i16x8.shr_u(c, 8));
+              evenD = i16x8.add(evenD, d);
+              oddD = i16x8.add(oddD, i16x8.shr_u(d, 8));
+              t += 16;
+              w += 16;
+              u += 16;
+            } while (t < end);
+            evenC = i16x8.sub(evenC, i16x8.shl(oddC, 8));
+            evenD = i16x8.sub(evenD, i16x8.shl(oddD, 8));
+          }
           evenA = i16x8.sub(evenA, i16x8.shl(oddA, 8));
           evenB = i16x8.sub(evenB, i16x8.shl(oddB, 8));
-          evenC = i16x8.sub(evenC, i16x8.shl(oddC, 8));
-          evenD = i16x8.sub(evenD, i16x8.shl(oddD, 8));
-          r0 = i32x4.add(r0, weighLow(evenA, evenC, code));
-          r1 = i32x4.add(r1, weighHigh(evenA, evenC, code + 8));
-          r2 = i32x4.add(r2, weighLow(oddA, oddC, code + 16));
-          r3 = i32x4.add(r3, weighHigh(oddA, oddC, code + 24));
-          r4 = i32x4.add(r4, weighLow(evenB, evenD, code + 32));
-          r5 = i32x4.add(r5, weighHigh(evenB, evenD, code + 40));
-          r6 = i32x4.add(r6, weighLow(oddB, oddD, code + 48));
-          r7 = i32x4.add(r7, weighHigh(oddB, oddD, code + 56));
+          accumulate(scratch, weighLow(evenA, evenC, code), step);
+          accumulate(scratch + 16, weighHigh(evenA, evenC, code + 8), step);
+          accumulate(scratch + 32, weighLow(oddA, oddC, code + 16), step);
+          accumulate(scratch + 48, weighHigh(oddA, oddC, code + 24), step);
+          accumulate(scratch + 64, weighLow(evenB, evenD, code + 32), step);
+          accumulate(scratch + 80, weighHigh(evenB, evenD, code + 40), step);
+          accumulate(scratch + 96, weighLow(oddB, oddD, code + 48), step);
+          accumulate(scratch + 112, weighHigh(oddB, oddD, code + 56), step);
           code += 64;
           plane += planeBytes << 1;
-        }
-        if (bits & 1) {
-          let evenA = even0;
-          let oddA = odd0;
-          let evenB = even0;
-          let oddB = odd0;
-          let t = table;
-          let w = plane;
-          do {
-            const entries = v128.load(t);
-            const n = v128.load(w);
-            const a = lookUp(entries, v128.and(n, m0f));
-            const b = lookUp(entries, v128.and(i16x8.shr_u(n, 4), m0f));
-            evenA = i16x8.add(evenA, a);
-            oddA = i16x8.add(oddA, i16x8.shr_u(a, 8));
-            evenB = i16x8.add(evenB, b);
-            oddB = i16x8.add(oddB, i16x8.shr_u(b, 8));
-            t += 16;
-            w += 16;
-          } while (t < end);
-          evenA = i16x8.sub(evenA, i16x8.shl(oddA, 8));
-          evenB = i16x8.sub(evenB, i16x8.shl(oddB, 8));
-          r0 = i32x4.add(r0, weighLow(evenA, zero, code));
-          r1 = i32x4.add(r1, weighHigh(evenA, zero, code + 8));
-          r2 = i32x4.add(r2, weighLow(oddA, zero, code + 16));
-          r3 = i32x4.add(r3, weighHigh(oddA, zero, code + 24));
-          r4 = i32x4.add(r4, weighLow(evenB, zero, code + 32));
-          r5 = i32x4.add(r5, weighHigh(evenB, zero, code + 40));
-          r6 = i32x4.add(r6, weighLow(oddB, zero, code + 48));
-          r7 = i32x4.add(r7, weighHigh(oddB, zero, code + 56));
-        }
-        const step = f32x4.splat(f32.load(factor));
-        const total = f32x4.splat(f32.load(factor, 4));
-        accumulate(scratch, r0, step, offsets, total);
-        accumulate(scratch + 16, r1, step, offsets ? offsets + 4 : 0, total);
-        accumulate(scratch + 32, r2, step, offsets ? offsets + 8 : 0, total);
-        accumulate(scratch + 48, r3, step, offsets ? offsets + 12 : 0, total);
-        accumulate(scratch + 64, r4, step, offsets ? offsets + 16 : 0, total);
-        accumulate(scratch + 80, r5, step, offsets ? offsets + 20 : 0, total);
-        accumulate(scratch + 96, r6, step, offsets ? offsets + 24 : 0, total);
-        accumulate(scratch + 112, r7, step, offsets ? offsets + 28 : 0, total);
+          left -= 2;
+        } while (left > 0);
+        if (offsets) addOffsets(scratch, offsets, f32x4.splat(f32.load(factor, 4)));
         factor += 8;
         table = end;
         planes += length;
