@@ -3,7 +3,7 @@
  * checks nothing and keeps no state; the TypeScript side owns the memory map and has checked every argument.
  *
  * Conventions: pointers and strides are bytes; `columns` is already padded (64 for nested weights, 16 for dense ones),
- * and activations are zero beyond the real columns. Nothing here uses threads. Compiled with relaxed SIMD, byte shuffles skip a check;
+ * and activations are zero beyond the real columns. Only `team.ts` knows of threads. Compiled with relaxed SIMD, byte shuffles skip a check;
  * nothing else changes, so that both binaries compute the same bits.
  */
 export { attend, mergeAttention } from "./attention";
@@ -20,6 +20,7 @@ export { dotPairedTokens, multiplyPaired, roundActivations } from "./paired-mult
 export { dequantizePaired, packPaired, packPairedCodes } from "./paired-pack";
 export { buildTables } from "./paired-tables";
 export { rotate } from "./rotate";
+export { serveParts, shareParts } from "./team";
 export { dequantizeBytes, dotBytes, packBytes } from "./uniform-bytes";
 export { dequantizeUniform, dotUniform, splitActivations } from "./uniform";
 

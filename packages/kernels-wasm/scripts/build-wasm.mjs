@@ -16,14 +16,14 @@ const binaries = [
     module: "kernels-simd",
     constant: "kernelsSimd",
     file: "kernels.wasm",
-    options: ["--enable", "simd"],
+    options: ["--enable", "simd,threads"],
   },
   {
     entry: "index",
     module: "kernels-relaxed",
     constant: "kernelsRelaxed",
     file: "kernels-relaxed.wasm",
-    options: ["--enable", "simd", "--enable", "relaxed-simd"],
+    options: ["--enable", "simd,relaxed-simd,threads"],
   },
   {
     entry: "gradient",

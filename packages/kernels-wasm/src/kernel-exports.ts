@@ -3,6 +3,10 @@ export interface KernelExports {
   heapBase(): number;
   isRelaxed(): number;
 
+  /** Takes parts from the board of `threads/board.ts` until none are left. */
+  shareParts(board: number): void;
+  serveParts(board: number, looks: number): number;
+
   transposePlane(plane: number, rows: number, columns: number): void;
   packNibbles(
     planes: number,

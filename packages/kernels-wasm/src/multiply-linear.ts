@@ -8,7 +8,7 @@ import type { HeldLinear, WeightLayout } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
 import type { LinearInput } from "./linear-input.js";
 import type { LinearMemory } from "./linear-memory.js";
-import { multiplyPaired } from "./multiply-paired.js";
+import { PlannedProducts, planPaired } from "./multiply-paired.js";
 import type { Scratch } from "./scratch.js";
 import { addOutliers, replaceOutliers } from "./sparse-outliers.js";
 import { splitRows } from "./threads/split-rows.js";
@@ -29,8 +29,39 @@ export interface Place {
   readonly team: ThreadTeam;
 }
 
-/** `output[t][i] = weight[i] · input[t] (+ bias[i])`; `output` and `bias` are addresses, `bias` 0 where there is none. */
+/** One weight with addresses of its output and bias, the latter 0 where there is none. */
+export interface LinearJob {
+  readonly weight: HeldLinear;
+  readonly output: number;
+  readonly bias: number;
+}
+
+/** `output[t][i] = weight[i] · input[t] (+ bias[i])` for weights that share an input. */
 export function multiplyLinear(
+  place: Place,
+  jobs: readonly LinearJob[],
+  precision: Precision,
+  input: LinearInput,
+): void {
+  // Weights with the same groups are one product for the threads. They have to be computed before the input takes a form
+  // for other groups, which replaces the present one.
+  const planned = new PlannedProducts(place);
+  for (const { weight, output, bias } of jobs) {
+    const { layout } = weight;
+    if (layout.kind === "paired") {
+      planned.prepareFor(layout.groupSize);
+      const product = planPaired(place, weight, layout, precision, input, output, bias);
+      if (product !== undefined) {
+        planned.add(product);
+        continue;
+      }
+    }
+    multiplyAlone(place, weight, precision, input, output, bias);
+  }
+  planned.run();
+}
+
+function multiplyAlone(
   place: Place,
   weight: HeldLinear,
   precision: Precision,
@@ -38,8 +69,6 @@ export function multiplyLinear(
   output: number,
   bias: number,
 ): void {
-  if (weight.layout.kind === "paired" && multiplyPaired(place, weight, weight.layout, precision, input, output, bias))
-    return;
   if (weight.layout.kind === "bytes" && multiplyBytes(place, weight, weight.layout, precision, input, output, bias))
     return;
   if (input.tokens === 1 && multiplyToken(place, weight, precision, input, output, bias)) return;

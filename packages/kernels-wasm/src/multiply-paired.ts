@@ -6,6 +6,7 @@ import type { Precision } from "@stepdown/core";
 import type { HeldLinear, WeightLayout } from "./held-linear.js";
 import { type LinearInput, partition } from "./linear-input.js";
 import type { Place } from "./multiply-linear.js";
+import { MAXIMUM_PARTS, type ParallelExport } from "./threads/board.js";
 import { splitRows } from "./threads/split-rows.js";
 
 /** Rows of a run of the layout. */
@@ -28,44 +29,92 @@ function prefersLookUps(precision: Precision, tokens: number): boolean {
   return tokens * precision < TILE_MAKING_TOKENS * precision + TILE_USE_PLANES * tokens;
 }
 
-/** As `multiplyLinear`; false where the activations do not suit whole numbers or float32 was asked for. */
-export function multiplyPaired(
-  { scratch, team }: Place,
+/** A product in parts that are not computed yet: calls without their last argument, memory of so many bytes. */
+export interface PlannedProduct {
+  readonly name: ParallelExport;
+  readonly calls: number[][];
+  readonly sumBytes: number;
+}
+
+/** Look-ups of so many planes take as long as one weight counts for in {@link splitRows}. */
+const PLANES_PER_WEIGHT = 8;
+
+/**
+ * The parts of one weight times activations, or undefined where these do not suit whole numbers or float32 was asked for.
+ * Planned and not computed at once, so that weights with the same input can be one product for the threads.
+ */
+export function planPaired(
+  { team }: Place,
   weight: HeldLinear,
   layout: Extract<WeightLayout, { readonly kind: "paired" | "bcq" }>,
   precision: Precision,
   input: LinearInput,
   output: number,
   bias: number,
-): boolean {
+): PlannedProduct | undefined {
   const { rows, columns, paddedColumns } = weight;
   const { planes, planeBytes, groupSize, scales } = layout;
   const { tokens } = input;
   const hasLookUps = tokens === 1 || prefersLookUps(precision, tokens);
   const whole = hasLookUps ? input.tables(paddedColumns, groupSize) : input.rounded(paddedColumns, groupSize);
-  if (whole === undefined) return false;
+  if (whole === undefined) return undefined;
   const { factors, factorBytes, numbers, numberBytes } = whole;
   const { groupBlocks, partBlocks } = partition(groupSize);
   const { codes, steps, offsets } = scales.get(precision)!;
   const blocks = Math.ceil(columns / 4);
   const groups = columns / groupSize;
   const planeCodes = 2 * Math.ceil(precision / 2);
-  const parts = splitRows(rows, rows * columns * tokens, team.parts);
-  // One token more than there are: an odd last one is multiplied as a pair.
-  const sumBytes = hasLookUps ? SUM_BYTES : TILE_BYTES + (tokens + 1) * SUM_BYTES;
-  const sums = scratch.reserve("sums", parts.length * sumBytes);
-  const calls = parts.map(({ first, count }, index) => {
+  const size = rows * columns * tokens * (hasLookUps ? precision / PLANES_PER_WEIGHT : 1);
+  const calls = splitRows(rows, size, team.parts).map(({ first, count }) => {
     const weights = [
       ...[planes + (first / RUN_ROWS) * blocks * 16, planeBytes, count, blocks, groupBlocks, partBlocks, precision],
       ...[codes + first * groups * planeCodes, steps + first * 2, offsets === 0 ? 0 : offsets + first * groups],
     ];
     const target = output + first * 4;
     const addend = bias === 0 ? 0 : bias + first * 4;
-    const own = sums + index * sumBytes;
-    if (tokens === 1) return [...weights, factors, numbers, target, addend, own];
+    if (tokens === 1) return [...weights, factors, numbers, target, addend];
     const activations = hasLookUps ? [factors, factorBytes, numbers, numberBytes] : [factors, factorBytes, numbers];
-    return [...weights, ...activations, tokens, target, rows * 4, addend, own];
+    return [...weights, ...activations, tokens, target, rows * 4, addend];
   });
-  team.run(tokens === 1 ? "dotPaired" : hasLookUps ? "dotPairedTokens" : "multiplyPaired", calls);
-  return true;
+  // One token more than there are: an odd last one is multiplied as a pair.
+  const sumBytes = hasLookUps ? SUM_BYTES : TILE_BYTES + (tokens + 1) * SUM_BYTES;
+  return { name: tokens === 1 ? "dotPaired" : hasLookUps ? "dotPairedTokens" : "multiplyPaired", calls, sumBytes };
+}
+
+/** Products of one kind and one input that are going to be computed together. */
+export class PlannedProducts {
+  readonly #place: Place;
+  readonly #calls: number[][] = [];
+  #last: PlannedProduct | undefined;
+  #groupSize = 0;
+
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  /** Computes what is planned unless it has the same groups. */
+  prepareFor(groupSize: number): void {
+    if (groupSize !== this.#groupSize) this.run();
+    this.#groupSize = groupSize;
+  }
+
+  add(product: PlannedProduct): void {
+    if (this.#calls.length + product.calls.length > MAXIMUM_PARTS) this.run();
+    this.#calls.push(...product.calls);
+    this.#last = product;
+  }
+
+  /** Computes what is planned. */
+  run(): void {
+    if (this.#last === undefined) return;
+    const { name, sumBytes } = this.#last;
+    const calls = this.#calls.splice(0);
+    this.#last = undefined;
+    const { scratch, team } = this.#place;
+    const sums = scratch.reserve("sums", calls.length * sumBytes);
+    calls.forEach((call, index) => {
+      call.push(sums + index * sumBytes);
+    });
+    team.run(name, calls);
+  }
 }

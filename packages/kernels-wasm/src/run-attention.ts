@@ -6,7 +6,8 @@
 import type { HeldCache } from "./held-cache.js";
 import type { KernelExports } from "./kernel-exports.js";
 import type { Scratch } from "./scratch.js";
-import { MAXIMUM_PARTS, type ThreadTeam } from "./threads/thread-team.js";
+import { MAXIMUM_PARTS } from "./threads/board.js";
+import type { ThreadTeam } from "./threads/thread-team.js";
 
 /** Positions per block of the attention kernel; the same number as in `../assembly/attention.ts`. */
 const ATTENTION_BLOCK = 64;
@@ -16,8 +17,8 @@ const ATTENTION_ROWS = 128;
 const RUN_POSITIONS = 256;
 /** Most tokens whose positions are divided: as many as take the look-ups of one token at every precision. */
 const FEW_TOKENS = 10;
-/** Multiplications that are worth waking other threads for: about ten microseconds. */
-const WORTH_SHARING = 100_000;
+/** Multiplications that are worth sharing: about ten microseconds. */
+const WORTH_SHARING = 30_000;
 
 /** Checked arguments, addresses in bytes. */
 export interface AttentionWork {

@@ -150,12 +150,11 @@ export class WasmKernelSet implements KernelSet {
         throw new InvalidArgumentError(`linear: outputs[${index}] overlaps the input. Use another buffer.`);
       const bias = biases?.[index];
       const addend = bias === undefined ? 0 : this.#buffers.address(bias, weight.rows, `linear: biases[${index}]`);
-      return { weight, output, addend };
+      return { weight, output, bias: addend };
     });
     const place = this.#place();
     const activations = new LinearInput(place, input, columns, tokens, this.#arithmetic);
-    for (const { weight, output, addend } of jobs)
-      multiplyLinear(place, weight, precision, activations, output, addend);
+    multiplyLinear(place, jobs, precision, activations);
   }
 
   embed({ table, precision, ids, output }: EmbedCall): void {

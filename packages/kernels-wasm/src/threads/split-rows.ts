@@ -1,4 +1,4 @@
-/** Fewest weights of a part: a microsecond's work, several times what handing it out takes. */
+/** Fewest weights of a part: a few microseconds' work, several times what handing it out takes. */
 const LEAST_WEIGHTS = 32_768;
 /** Rows are divided in multiples of this: a run of the paired layout, and a whole number of cache lines of output. */
 const UNIT = 32;

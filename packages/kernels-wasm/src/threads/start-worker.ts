@@ -13,8 +13,8 @@ export interface TeamWorker {
 export interface WorkerData {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
+  /** Of the board. */
   readonly address: number;
-  readonly names: readonly string[];
 }
 
 /** The part of Node's workers used here. */

@@ -1,46 +1,28 @@
 /**
  * The threads that share a product: this one and workers over the same memory. A product is divided into more
  * parts than there are threads, and whoever is free takes the next; workers spin while a token is computed and sleep
- * afterwards. Where other programs keep the cores busy, this thread soon works alone for a while. Which thread computes a row never changes its bits, so that results do not depend on the team.
+ * afterwards. Where other programs keep the cores busy, this thread soon works alone for a while. Which thread computes a
+ * row never changes its bits, so that results do not depend on the team.
  */
 import type { KernelExports } from "../kernel-exports.js";
 import type { LinearMemory } from "../linear-memory.js";
-import { startWorker, type TeamWorker } from "./start-worker.js";
 import {
   BOARD_LENGTH,
-  COUNT,
   END,
   FAILED,
   FINISHED,
   FUNCTION,
+  LARGEST_PRODUCT,
   MAXIMUM_PARTS,
+  PARALLEL_EXPORTS,
   PART_LENGTH,
   PARTS,
+  type ParallelExport,
+  PRODUCT_STEP,
   SLEEPERS,
   STATE,
-  UNCLAIMED,
-} from "./worker-source.js";
-
-export { MAXIMUM_PARTS };
-
-/** Exports that workers may be asked for; all take only integers. */
-export type ParallelExport = Extract<
-  keyof KernelExports,
-  `dot${string}` | "multiplyPaired" | "attend" | "multiplyTile"
->;
-
-const PARALLEL_EXPORTS: readonly ParallelExport[] = [
-  "dotDense32",
-  "dotDense16",
-  "dotCodebook",
-  "dotUniform",
-  "dotBytes",
-  "dotPaired",
-  "dotPairedTokens",
-  "multiplyPaired",
-  "attend",
-  "multiplyTile",
-];
+} from "./board.js";
+import { startWorker, type TeamWorker } from "./start-worker.js";
 
 /** Parts of a product per thread: enough that a slow thread leaves the last ones to the others. */
 const PARTS_PER_THREAD = 4;
@@ -67,6 +49,7 @@ export class ThreadTeam implements AsyncDisposable {
   readonly #exports: KernelExports;
   readonly #workers: TeamWorker[] = [];
   #board: Int32Array = new Int32Array(0);
+  #address = 0;
   #product = 0;
   #mayNap = false;
   /** Until when products are computed alone (`performance.now()`), and how long the next time. */
@@ -92,9 +75,10 @@ export class ThreadTeam implements AsyncDisposable {
   /** Starts workers until there are `threads`; rejects, with none left running, when one cannot start. */
   async hire(threads: number, module: WebAssembly.Module, memory: LinearMemory): Promise<void> {
     const address = memory.allocate(BOARD_LENGTH * 4, "what threads share");
+    this.#address = address;
     this.#board = new Int32Array(memory.memory.buffer, address, BOARD_LENGTH).fill(0);
     this.#mayNap = mayWait(this.#board);
-    const data = { module, memory: memory.memory, address, names: PARALLEL_EXPORTS };
+    const data = { module, memory: memory.memory, address };
     try {
       while (this.threads < threads) this.#workers.push(await startWorker(data));
     } catch (error) {
@@ -117,23 +101,15 @@ export class ThreadTeam implements AsyncDisposable {
     }
     const board = this.#board;
     board[FUNCTION] = PARALLEL_EXPORTS.indexOf(name);
-    board[COUNT] = calls[0]!.length;
     calls.forEach((numbers, index) => {
       board.set(numbers, PARTS + index * PART_LENGTH);
     });
     Atomics.store(board, FINISHED, 0);
     // From here on workers may claim parts. The product's number only keeps a late sleeper awake.
-    this.#product = (this.#product + 1) & 0x3fffff;
-    Atomics.store(board, STATE, this.#product * (UNCLAIMED + 1) + calls.length);
+    this.#product = (this.#product + 1) & LARGEST_PRODUCT;
+    Atomics.store(board, STATE, this.#product * PRODUCT_STEP + calls.length);
     if (Atomics.load(board, SLEEPERS) > 0) Atomics.notify(board, STATE);
-    for (;;) {
-      const state = Atomics.load(board, STATE);
-      const unclaimed = state & UNCLAIMED;
-      if (unclaimed === 0) break;
-      if (Atomics.compareExchange(board, STATE, state, state - 1) !== state) continue;
-      call(...calls[unclaimed - 1]!);
-      Atomics.add(board, FINISHED, 1);
-    }
+    this.#exports.shareParts(this.#address);
     this.#awaitOthers(calls.length, begin);
     if (board[FAILED] !== 0) throw new WebAssembly.RuntimeError(`${name} failed in a worker.`);
   }
