@@ -4,8 +4,8 @@
 import { type BinaryRow, MATRIX, UNKNOWNS } from "./binary-row.js";
 
 /**
- * Takes the row that starts at `weights[start]`. Without a sensitivity, and in groups where it is 0 throughout, every
- * weight counts 1.
+ * Takes the row that starts at `weights[start]`. In groups whose sensitivity is 0 throughout, every weight counts what the
+ * row's count on average; without a sensitivity, or where the whole row's is 0, every weight counts 1.
  */
 export function loadRow(
   row: BinaryRow,
@@ -20,10 +20,13 @@ export function loadRow(
   if (sensitivity === undefined) {
     mass.fill(1);
   } else {
+    let sum = 0;
+    for (let k = 0; k < columns; k++) sum += mass[k] = sensitivity[sensitivityStart + k]!;
+    const average = sum === 0 ? 1 : sum / columns;
     for (let from = 0; from < columns; from += groupSize) {
-      let total = 0;
-      for (let k = from; k < from + groupSize; k++) total += mass[k] = sensitivity[sensitivityStart + k]!;
-      if (total === 0) mass.fill(1, from, from + groupSize);
+      let k = from;
+      while (k < from + groupSize && mass[k] === 0) k++;
+      if (k === from + groupSize) mass.fill(average, from, k);
     }
   }
   for (let group = 0; group < row.groups; group++) {

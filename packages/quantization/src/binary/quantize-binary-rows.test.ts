@@ -59,17 +59,19 @@ function decode(range: BinaryRowRange, packed: PackedBinaryRows, precision: numb
   return dequantizeNested({ codec: "bcq", ...range, planes: packed.planes, scales }, precision);
 }
 
-/** Weighted squared error of row r as decoders see it; groups without any sensitivity count every weight 1. */
+/** Weighted squared error of row r as decoders see it; groups without any sensitivity count every weight as the average. */
 function rowError(range: BinaryRowRange, decoded: Float32Array, r: number): { error: number; scale: number } {
   const { columns, groupSize, weight, sensitivity } = range;
   const stride = sensitivity?.length === columns ? 0 : columns;
   let error = 0;
   let scale = 0;
+  const sum = sensitivity?.slice(r * stride, r * stride + columns).reduce((total, a) => total + a, 0) ?? 0;
+  const average = sum === 0 ? 1 : sum / columns;
   for (let from = 0; from < columns; from += groupSize) {
     const masses = Array.from({ length: groupSize }, (_, i) => sensitivity?.[r * stride + from + i] ?? 1);
     const weightless = masses.every((a) => a === 0);
     for (let i = 0; i < groupSize; i++) {
-      const a = weightless ? 1 : masses[i]!;
+      const a = weightless ? average : masses[i]!;
       const w = weight[r * columns + from + i]!;
       const q = decoded[r * columns + from + i]!;
       error += a * (w - q) ** 2;

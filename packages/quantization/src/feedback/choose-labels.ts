@@ -5,7 +5,7 @@
  * `Σ_p ω_p (v_p(c) − t_p)²`: the planes serve all precisions, but every precision feeds back its own errors. `importance`
  * is ω by precision.
  */
-import { type FeedbackRow, fillLevels } from "./feedback-row.js";
+import type { LabelRow } from "./label-row.js";
 
 /** A change has to be worth more than rounding, so that descent ends. */
 const LEAST_GAIN = 1e-9;
@@ -17,13 +17,13 @@ const BATCH = 4;
 const targets = new Float64Array(9);
 
 /** Chooses all labels from left to right; errors of a column are made up for by those after it (GPTQ). */
-export function feedErrors(row: FeedbackRow, importance: readonly number[]): void {
+export function feedErrors(row: LabelRow, importance: readonly number[]): void {
   const { columns, groupSize, weights, labels, moments, levels, seedBits: from, bits } = row;
   const { factor } = moments;
   for (let p = from; p <= bits; p++) row.residuals[p]!.fill(0);
   for (let start = 0; start < columns; start += groupSize) {
-    const end = start + groupSize;
-    for (let p = from; p <= bits; p++) fillLevels(row, start / groupSize, p);
+    const end = Math.min(columns, start + groupSize);
+    row.fillLevels(start / groupSize);
     for (let k = start; k < end; k++) {
       const own = k * columns;
       const pivot = factor[own + k]!;
@@ -45,7 +45,7 @@ export function feedErrors(row: FeedbackRow, importance: readonly number[]): voi
  * `sums[j] += Σ_k errors[k] factor[k][j]` for the columns after a group, two precisions and four columns at a time, so that
  * entries of the factor are read half as often as they are used.
  */
-function carryOver(row: FeedbackRow, start: number, end: number): void {
+function carryOver(row: LabelRow, start: number, end: number): void {
   const { columns, seedBits, bits, moments } = row;
   const { factor } = moments;
   for (let p = seedBits; p <= bits; p += 2) {
@@ -90,14 +90,14 @@ function carryOver(row: FeedbackRow, start: number, end: number): void {
  * Improves labels one weight at a time until nothing changes or `passes` are done. `residuals` and `values` have to be
  * those of the present labels and scales, and stay so. Returns how many labels changed.
  */
-export function descendLabels(row: FeedbackRow, importance: readonly number[], passes: number): number {
+export function descendLabels(row: LabelRow, importance: readonly number[], passes: number): number {
   const { columns, groupSize, labels, moments, levels, seedBits: from, bits } = row;
   const { matrix } = moments;
   let total = 0;
   for (let pass = 0; pass < passes; pass++) {
     let changed = 0;
     for (let k = 0; k < columns; k++) {
-      if (k % groupSize === 0) for (let p = from; p <= bits; p++) fillLevels(row, k / groupSize, p);
+      if (k % groupSize === 0) row.fillLevels(k / groupSize);
       const own = matrix[k * columns + k]!;
       const before = labels[k]!;
       let present = 0;
@@ -129,13 +129,13 @@ function subtractRow(residuals: Float64Array, change: number, matrix: Float32Arr
 }
 
 // The search in progress: what it looks at, and the best it has found.
-let searched: FeedbackRow;
+let searched: LabelRow;
 let weights: readonly number[] = [];
 let leastCost = 0;
 let bestLabel = -1;
 
 /** The label nearest to `targets`, or `undefined` where none costs less than `bound`. */
-function nearestLabel(row: FeedbackRow, importance: readonly number[], bound: number): number | undefined {
+function nearestLabel(row: LabelRow, importance: readonly number[], bound: number): number | undefined {
   searched = row;
   weights = importance;
   leastCost = bound;

@@ -25,14 +25,15 @@ export interface FactoredMoments {
   readonly matrix: Float32Array;
   /** `[columns][columns]`, R: upper triangular, zeros below. */
   readonly factor: Float32Array;
-  /** Signed sums of four rows of H, see `sign-products.ts`; twice the size of H. */
+  /** Signed sums of four rows of H, see `sign-products.ts`; twice the size of H, or nothing where nobody needs them. */
   readonly quads: Float32Array;
 }
 
 /** The moments of a layer, for a pool. */
 export interface MomentsRange {
   readonly columns: number;
-  readonly groupSize: number;
+  /** Columns of a group of signs. Absent: no tables of signed sums are needed. */
+  readonly groupSize?: number;
   /** `[columns][columns]`, finite, about symmetric, diagonal not negative. */
   readonly moments: Float32Array;
 }
@@ -62,8 +63,8 @@ export function factorMoments({ moments, columns, groupSize }: MomentsRange): Fa
   }
   const factor = allocateShared(columns * columns);
   factor.set(work);
-  const quads = allocateShared(quadSums(columns, groupSize));
-  fillQuads(quads, matrix, columns, groupSize);
+  const quads = allocateShared(groupSize === undefined ? 0 : quadSums(columns, groupSize));
+  if (groupSize !== undefined) fillQuads(quads, matrix, columns, groupSize);
   return { columns, matrix, factor, quads };
 }
 
@@ -123,4 +124,9 @@ function allocateShared(length: number): Float32Array {
   return typeof SharedArrayBuffer === "undefined"
     ? new Float32Array(length)
     : new Float32Array(new SharedArrayBuffer(4 * length));
+}
+
+/** What an error in each column costs when those after it make up for it: the squares of R's diagonal. */
+export function pricesOf({ factor, columns }: FactoredMoments): Float32Array {
+  return Float32Array.from({ length: columns }, (_, k) => factor[k * (columns + 1)]! ** 2);
 }

@@ -6,28 +6,15 @@
  * A precision p uses unknowns up to p of every group: `q_p = D α_p`.
  */
 import type { FactoredMoments } from "./factor-moments.js";
+import type { LabelRow } from "./label-row.js";
 
 /** Memory and the layer's shared parts; layouts as named, all row-major. `S` = bits + 1. */
-export interface FeedbackRow {
-  readonly columns: number;
-  readonly groupSize: number;
+export interface FeedbackRow extends LabelRow {
   readonly groups: number;
   /** First unknown: 0 with offsets, 1 without. */
   readonly first: 0 | 1;
-  readonly seedBits: number;
-  readonly bits: number;
   /** S: unknowns of a group, the offset counted. */
   readonly stride: number;
-  /** H, R and what helps to multiply with H. */
-  readonly moments: FactoredMoments;
-  /** `[columns]`. */
-  readonly weights: Float64Array;
-  /** `[columns]`: w H. */
-  readonly weightMoments: Float64Array;
-  /** `w H wᵀ`. */
-  energy: number;
-  /** `[columns]`: bits of all planes so far, that of plane 0 the most significant. */
-  readonly labels: Uint8Array;
   /** `[S][columns]`: ±1, by unknown; the offset's are 1. */
   readonly signs: Float64Array;
   /** `[groups][S][columns]`: DᵀH. */
@@ -42,12 +29,6 @@ export interface FeedbackRow {
   readonly codes: readonly Int8Array[];
   /** By precision: half-precision pattern of the step. */
   readonly steps: Uint16Array;
-  /** By precision, `[columns]`: (w − q) H, or what feedback adds up. */
-  readonly residuals: readonly Float64Array[];
-  /** By precision, `[columns]`: q, or the errors w − q during feedback. */
-  readonly values: readonly Float64Array[];
-  /** By precision, `[2^p]`: values of the labels of the group under work. */
-  readonly levels: readonly Float64Array[];
 }
 
 /** Allocates the memory for rows of one layer. */
@@ -61,7 +42,7 @@ export function createFeedbackRow(
   const stride = bits + 1;
   const unknowns = groups * stride;
   const perPrecision = <T>(make: (precision: number) => T): T[] => Array.from({ length: bits + 1 }, (_, p) => make(p));
-  return {
+  const row: FeedbackRow = {
     columns,
     groupSize,
     groups,
@@ -72,7 +53,6 @@ export function createFeedbackRow(
     moments,
     weights: new Float64Array(columns),
     weightMoments: new Float64Array(columns),
-    energy: 0,
     labels: new Uint8Array(columns),
     signs: new Float64Array(stride * columns),
     products: new Float32Array(unknowns * columns),
@@ -84,11 +64,15 @@ export function createFeedbackRow(
     residuals: perPrecision(() => new Float64Array(columns)),
     values: perPrecision(() => new Float64Array(columns)),
     levels: perPrecision((p) => new Float64Array(2 ** p)),
+    fillLevels(group) {
+      for (let p = seedBits; p <= bits; p++) fillLevels(row, group, p);
+    },
   };
+  return row;
 }
 
 /** Fills `levels[p]` with `β + Σ_i ±α_i` of a group, added in the order of decoders. */
-export function fillLevels(row: FeedbackRow, group: number, p: number): void {
+function fillLevels(row: FeedbackRow, group: number, p: number): void {
   const levels = row.levels[p]!;
   const scales = row.scales[p]!;
   const at = group * row.stride;

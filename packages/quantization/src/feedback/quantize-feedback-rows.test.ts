@@ -6,39 +6,7 @@ import { type PackedBinaryRows, quantizeBinaryRows } from "../binary/quantize-bi
 import { factorMoments } from "./factor-moments.js";
 import { type FeedbackRowRange, quantizeFeedbackRows } from "./quantize-feedback-rows.js";
 import { type Effort, planOf, resolveEffort } from "./resolve-effort.js";
-
-interface Problem {
-  readonly rows: number;
-  readonly columns: number;
-  readonly groupSize: number;
-  readonly weight: Float32Array;
-  readonly moments: Float32Array;
-}
-
-/** Correlated inputs: a few directions with most of the energy, as activations have. */
-function createProblem(seed: number, rows: number, columns: number, groupSize: number): Problem {
-  let state = seed;
-  const draw = (): number => {
-    let sum = -6;
-    for (let i = 0; i < 12; i++) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      sum += state / 2 ** 32;
-    }
-    return sum;
-  };
-  const moments = new Float32Array(columns * columns);
-  const input = new Float64Array(columns);
-  const directions = Array.from({ length: 4 }, () => Float64Array.from({ length: columns }, draw));
-  for (let sample = 0; sample < 3 * columns; sample++) {
-    const shares = directions.map(() => 2 * draw());
-    for (let k = 0; k < columns; k++) {
-      input[k] = draw() + directions.reduce((sum, direction, i) => sum + shares[i]! * direction[k]!, 0);
-    }
-    for (let i = 0; i < columns; i++)
-      for (let j = 0; j < columns; j++) moments[i * columns + j]! += input[i]! * input[j]!;
-  }
-  return { rows, columns, groupSize, weight: Float32Array.from({ length: rows * columns }, draw), moments };
-}
+import { createProblem, losses, type Problem } from "./test-problem.js";
 
 interface Settings {
   readonly seedBits: number;
@@ -69,24 +37,6 @@ function toWeight(packed: PackedBinaryRows, problem: Problem, seedBits: number, 
   const { rows, columns, groupSize } = problem;
   const scales = new Map(packed.scales.map((part, i) => [seedBits + i, part]));
   return { codec: "bcq", rows, columns, seedBits, bits, groupSize, planes: packed.planes, scales };
-}
-
-/** tr(ΔHΔᵀ) by precision, H damped as the algorithm does it. */
-function losses({ rows, columns, groupSize, weight, moments }: Problem, coded: BinaryCodedWeight): number[] {
-  const { matrix } = factorMoments({ moments: moments.slice(), columns, groupSize });
-  return Array.from({ length: coded.bits - coded.seedBits + 1 }, (_, i) => {
-    const values = dequantizeNested(coded, coded.seedBits + i);
-    let loss = 0;
-    for (let r = 0; r < rows; r++) {
-      for (let j = 0; j < columns; j++) {
-        for (let k = 0; k < columns; k++) {
-          const [a, b] = [r * columns + j, r * columns + k];
-          loss += (weight[a]! - values[a]!) * matrix[j * columns + k]! * (weight[b]! - values[b]!);
-        }
-      }
-    }
-    return loss;
-  });
 }
 
 describe("loss", () => {

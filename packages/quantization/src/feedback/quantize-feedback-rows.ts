@@ -11,22 +11,12 @@ import { fitJointPlanes } from "../binary/joint-planes.js";
 import { loadRow } from "../binary/load-row.js";
 import type { BinaryRowRange, PackedBinaryRows, PackedBinaryScales } from "../binary/quantize-binary-rows.js";
 import { descendLabels, feedErrors } from "./choose-labels.js";
-import type { FactoredMoments } from "./factor-moments.js";
+import { type FactoredMoments, pricesOf } from "./factor-moments.js";
+import type { FeedbackPlan } from "./feedback-plan.js";
 import { createFeedbackRow, type FeedbackRow } from "./feedback-row.js";
 import { findResiduals, fitScales, storeScales, sumEquations } from "./fit-scales.js";
+import { loadWeights } from "./label-row.js";
 import { sumProducts } from "./sign-products.js";
-
-/** How much work goes into a row. */
-export interface FeedbackPlan {
-  /** By precision, from index 0: what its error counts; the planes are shared. */
-  readonly importance: readonly number[];
-  /** Times that labels are found by feedback, scales being fitted in between; at least 1. */
-  readonly feeds: number;
-  /** Rounds of scales and labels that follow; at least 1. */
-  readonly rounds: number;
-  /** Passes of descent over the labels in a round, at most. */
-  readonly passes: number;
-}
 
 /** A range of rows with what its layer shares. */
 export interface FeedbackRowRange extends Omit<BinaryRowRange, "sensitivity">, FeedbackPlan {
@@ -37,7 +27,7 @@ export interface FeedbackRowRange extends Omit<BinaryRowRange, "sensitivity">, F
  * How a start's scales above 4 bits shrink from plane to plane. A little more than half: neighbouring cells overlap, so that
  * finer planes can undo what feedback does to the coarser ones.
  */
-const RATIO = 0.53;
+const RATIO = 0.52;
 
 /** Codes every row of a range. */
 export function quantizeFeedbackRows(range: FeedbackRowRange): PackedBinaryRows {
@@ -56,37 +46,6 @@ export function quantizeFeedbackRows(range: FeedbackRowRange): PackedBinaryRows 
     labels.set(row.labels, r * columns);
   }
   return { planes: packPlanes(labels, rows, columns, bits), scales };
-}
-
-/** What an error in each column costs when those after it make up for it: the squares of R's diagonal. */
-function pricesOf({ factor, columns }: FactoredMoments): Float32Array {
-  return Float32Array.from({ length: columns }, (_, k) => factor[k * (columns + 1)]! ** 2);
-}
-
-/** Takes a row and multiplies it with H. */
-function loadWeights(row: FeedbackRow, weight: Float32Array, at: number): void {
-  const { columns, weights, weightMoments, moments } = row;
-  const { matrix } = moments;
-  // Adding 0 makes +0 of −0.
-  for (let k = 0; k < columns; k++) weights[k] = weight[at + k]! + 0;
-  weightMoments.fill(0);
-  let k = 0;
-  for (; k + 4 <= columns; k += 4) {
-    const r0 = k * columns;
-    const r1 = r0 + columns;
-    const r2 = r1 + columns;
-    const r3 = r2 + columns;
-    const w0 = weights[k]!;
-    const w1 = weights[k + 1]!;
-    const w2 = weights[k + 2]!;
-    const w3 = weights[k + 3]!;
-    for (let j = 0; j < columns; j++) {
-      weightMoments[j]! += w0 * matrix[r0 + j]! + w1 * matrix[r1 + j]! + (w2 * matrix[r2 + j]! + w3 * matrix[r3 + j]!);
-    }
-  }
-  for (; k < columns; k++) {
-    for (let j = 0; j < columns; j++) weightMoments[j]! += weights[k]! * matrix[k * columns + j]!;
-  }
 }
 
 /** Finds labels, codes and steps. */

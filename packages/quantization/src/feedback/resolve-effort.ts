@@ -1,15 +1,15 @@
 /**
- * How hard the binary codec tries: options → what error feedback needs to know.
+ * How hard a codec tries: options → what error feedback needs to know.
  */
 import { InvalidArgumentError, type Precision, type Sensitivity } from "@stepdown/core";
-import type { FeedbackPlan } from "./quantize-feedback-rows.js";
+import type { FeedbackPlan } from "./feedback-plan.js";
 
 /** `quick` looks at weights one by one; the others see all weights of a row together and need moments. */
 export type Effort = "quick" | "calibrated" | "best";
 
 const EFFORTS: readonly Effort[] = ["quick", "calibrated", "best"];
 
-/** Options of the binary codec that say how hard it tries, and for whom. */
+/** Options of both codecs that say how hard they try, and for whom. */
 export interface EffortOptions {
   /**
    * `quick`: no text needed. `calibrated`: error feedback, sensitivities of kind `moments` needed. `best`: the same, longer.
@@ -20,17 +20,17 @@ export interface EffortOptions {
   optimizeFor?: readonly Precision[];
 }
 
-/** Later rounds gain less than a hundredth each; `best` gains some 5 % of the loss at 3 to 5 bits for thrice the time. */
+/** Later rounds gain less than a hundredth each; `best` gains 2 to 5 % of the loss of the binary code for twice the time. */
 const WORK = {
-  calibrated: { feeds: 1, rounds: 1, passes: 3 },
+  calibrated: { feeds: 2, rounds: 1, passes: 3 },
   best: { feeds: 2, rounds: 3, passes: 3 },
 } as const;
 
 /**
- * What an error counts at each precision: the inverse of what errors are, so that planes serve all in proportion, but more
- * at 4 bits, which small models are run at.
+ * What an error counts at each precision: about the inverse of what errors are, so that planes serve all in proportion, more
+ * at 2 bits, where few models still work, and at 6 and 8, which are there to be as good as the float model.
  */
-const IMPORTANCE: readonly number[] = [0, 0, 4, 16, 100, 100, 200, 400, 800];
+const IMPORTANCE: readonly number[] = [0, 0, 8, 24, 200, 400, 2000, 800, 8000];
 
 /** What errors count at precisions that were not named. */
 const UNNAMED = 1 / 16;

@@ -4,10 +4,9 @@
 import type { BinaryCodedWeight, BinaryScales, LinearShape, Precision } from "@stepdown/core";
 import { resolveGroupSize } from "../binary/group-size.js";
 import type { BinaryRowRange, PackedBinaryRows } from "../binary/quantize-binary-rows.js";
-import type { FeedbackRowRange } from "../feedback/quantize-feedback-rows.js";
-import { type EffortOptions, planOf, requireMoments, resolveEffort } from "../feedback/resolve-effort.js";
-import { createRowPool } from "../pool/create-row-pool.js";
+import { type EffortOptions, resolveEffort } from "../feedback/resolve-effort.js";
 import { checkLayer, type LayerOptions, quantizeRanges } from "./quantize-ranges.js";
+import { quantizeWithFeedback } from "./quantize-with-feedback.js";
 import { resolvePrecisions } from "./resolve-settings.js";
 
 /** Options that decide the result of the binary codec. */
@@ -28,9 +27,6 @@ export interface BinaryCodedOptions extends EffortOptions {
 /** Options of {@link quantizeBinaryCoded}. */
 export interface QuantizeBinaryCodedOptions extends BinaryCodedOptions, LayerOptions {}
 
-/** Weights per range with feedback: some 100 ms of work. */
-const FEEDBACK_WEIGHTS_PER_RANGE = 2 ** 13;
-
 /** Quantizes `weight`, row-major `[rows][columns]`, which stays as it is. */
 export async function quantizeBinaryCoded(
   weight: Float32Array,
@@ -39,7 +35,7 @@ export async function quantizeBinaryCoded(
 ): Promise<BinaryCodedWeight> {
   const { seedBits, bits } = resolvePrecisions(options);
   const offset = options.offset ?? false;
-  const { effort, optimizeFor } = resolveEffort(options, { seedBits, bits });
+  const effort = resolveEffort(options, { seedBits, bits });
   checkLayer(weight, shape, options);
   const { rows, columns } = shape;
   const groupSize = resolveGroupSize(columns, options.groupSize, options.name ?? "the weight");
@@ -55,32 +51,9 @@ export async function quantizeBinaryCoded(
       if (part.offsets !== undefined) target.offsets?.set(part.offsets, group);
     }
   };
-  if (effort === "quick") {
-    await quantizeRanges(weight, shape, { codec: "bcq", settings, place }, options);
-  } else {
-    const values = requireMoments(options.sensitivity, effort, options.name ?? "the weight");
-    const pool = options.pool ?? (await createRowPool());
-    try {
-      // Copied, because a pool's tasks give their memory away.
-      const moments = await pool.quantize("moments", { columns, groupSize, moments: values.slice() });
-      options.signal?.throwIfAborted();
-      const plan: Omit<FeedbackRowRange, "rows" | "columns" | "weight"> = {
-        ...settings,
-        ...planOf(effort, optimizeFor),
-        moments,
-      };
-      const { sensitivity: _, ...rest } = options;
-      const weightsPerRange = FEEDBACK_WEIGHTS_PER_RANGE;
-      await quantizeRanges(
-        weight,
-        shape,
-        { codec: "feedback", settings: plan, place, weightsPerRange },
-        { ...rest, pool },
-      );
-    } finally {
-      if (options.pool === undefined) await pool[Symbol.asyncDispose]();
-    }
-  }
+  if (effort.effort === "quick") await quantizeRanges(weight, shape, { codec: "bcq", settings, place }, options);
+  else
+    await quantizeWithFeedback(weight, shape, { codec: "bcq feedback", effort, settings, groupSize, place }, options);
   return { codec: "bcq", rows, columns, seedBits, bits, groupSize, planes, scales };
 }
 

@@ -4,14 +4,16 @@
 import type { CodebookWeight, LinearShape, Precision, Sensitivity } from "@stepdown/core";
 import type { RowSettings } from "../codebook/quantize-rows.js";
 import type { SplitMethod } from "../codebook/split.js";
+import { type EffortOptions, resolveEffort } from "../feedback/resolve-effort.js";
 import { checkLayer, type LayerOptions, quantizeRanges } from "./quantize-ranges.js";
+import { quantizeWithFeedback } from "./quantize-with-feedback.js";
 import { resolveSettings } from "./resolve-settings.js";
 
 /** How clusters are found; see the README for what each is good for. */
 export type QuantizationMode = SplitMethod;
 
 /** Options that decide the result of the codebook codec. */
-export interface CodebookOptions {
+export interface CodebookOptions extends EffortOptions {
   /** Bits of the seed clusters, 2 to 4. Default: 2. */
   seedBits?: Precision;
   /** Bits of the finished labels, from `seedBits` to 8. Default: 4. */
@@ -43,7 +45,9 @@ export async function quantizeLinear(
     for (const [j, plane] of packed.planes.entries()) planes[j]!.set(plane, start * rowBytes);
     for (const [i, table] of packed.tables.entries()) tables.get(seedBits + i)!.set(table, start << (seedBits + i));
   };
-  await quantizeRanges(weight, shape, { codec: "codebook", settings, place }, options);
+  const effort = resolveEffort(options, settings);
+  if (effort.effort === "quick") await quantizeRanges(weight, shape, { codec: "codebook", settings, place }, options);
+  else await quantizeWithFeedback(weight, shape, { codec: "codebook feedback", effort, settings, place }, options);
   return { codec: "codebook", rows, columns, seedBits, bits, planes, tables };
 }
 

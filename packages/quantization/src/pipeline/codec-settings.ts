@@ -11,11 +11,11 @@ import { resolvePrecisions, resolveSettings } from "../linear/resolve-settings.j
 
 /** Settings of either codec; `groupSize` as asked for, absent where every layer chooses. */
 export type CodecSettings =
-  | ({ readonly codec: "codebook" } & RowSettings)
+  | ({ readonly codec: "codebook" } & RowSettings & ResolvedEffort)
   | ({ readonly codec: "bcq"; readonly groupSize?: number } & BinarySettings & ResolvedEffort);
 
 /** Options that belong to one codec only. */
-const OWN_OPTIONS = { codebook: ["mode", "seed"], bcq: ["groupSize", "offset", "effort", "optimizeFor"] } as const;
+const OWN_OPTIONS = { codebook: ["mode", "seed"], bcq: ["groupSize", "offset"] } as const;
 
 /** Fills in defaults; refuses unknown codecs and options of the other codec. */
 export function resolveCodec(
@@ -30,20 +30,19 @@ export function resolveCodec(
   if (foreign !== undefined) {
     throw new InvalidArgumentError(`${foreign} is an option of the codec ${other}; leave it out or choose that codec.`);
   }
-  if (codec === "codebook") return { codec, ...resolveSettings(options) };
   const precisions = resolvePrecisions(options);
   const effort = resolveEffort(options, precisions);
+  if (codec === "codebook") return { codec, ...resolveSettings(options), ...effort };
   return { codec, ...precisions, ...effort, offset, ...(groupSize === undefined ? {} : { groupSize }) };
 }
 
 /** What the model's `quantization_config` says of the settings, apart from codec and bits. */
 export function metadataOf(settings: CodecSettings): Record<string, unknown> {
+  const effort = {
+    effort: settings.effort,
+    ...(settings.optimizeFor === undefined ? {} : { optimize_for: settings.optimizeFor }),
+  };
   return settings.codec === "codebook"
-    ? { mode: settings.mode, seed: settings.seed }
-    : {
-        effort: settings.effort,
-        ...(settings.optimizeFor === undefined ? {} : { optimize_for: settings.optimizeFor }),
-        group_size: settings.groupSize ?? null,
-        offsets: settings.offset,
-      };
+    ? { mode: settings.mode, seed: settings.seed, ...effort }
+    : { ...effort, group_size: settings.groupSize ?? null, offsets: settings.offset };
 }

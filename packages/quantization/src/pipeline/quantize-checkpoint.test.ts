@@ -282,15 +282,21 @@ describe("refusals", () => {
     await expect(quantize(createModel(), options)).rejects.toThrow(InvalidArgumentError);
   });
 
-  test("error feedback without a text is refused before anything is written", async () => {
-    const run = quantize(createModel(), { codec: "bcq", effort: "calibrated" });
-    await expect(run).rejects.toThrow(InvalidArgumentError);
-    await expect(run).rejects.toThrow(/calibration text/);
-    expect(await readdir(folder)).toEqual([]);
-  });
+  test.each(["bcq", "codebook"])(
+    "error feedback of %s without a text is refused before anything is written",
+    async (codec) => {
+      const run = quantize(createModel(), { codec, effort: "calibrated" });
+      await expect(run).rejects.toThrow(InvalidArgumentError);
+      await expect(run).rejects.toThrow(/calibration text/);
+      expect(await readdir(folder)).toEqual([]);
+    },
+  );
 
-  test("an effort is an option of the binary codec", async () => {
-    await expect(quantize(createModel(), { effort: "best" })).rejects.toThrow(/effort is an option of the codec bcq/);
+  test("error feedback and weights kept apart are refused together", async () => {
+    const sensitivity = { name: "guided", key: "a", read: async () => undefined };
+    const run = quantize(createModel(), { effort: "best", outliers: 0.01, sensitivity });
+    await expect(run).rejects.toThrow(UnsupportedError);
+    await expect(run).rejects.toThrow(/outliers is 0.01.*best/);
   });
 
   test("an unknown codec names those that are known", async () => {

@@ -10,6 +10,7 @@ import {
   OutputFailedError,
   type Precision,
   type SensitivitySource,
+  UnsupportedError,
   type WaitOptions,
 } from "@stepdown/core";
 import { type LayerFacts, writeNestedModel } from "@stepdown/model-format";
@@ -29,8 +30,8 @@ import { textAssetFiles } from "./text-asset-files.js";
 import { inspectWorkDirectory, openWorkDirectory } from "./work-directory.js";
 
 /**
- * Options of {@link quantizeCheckpoint}. `mode` and `seed` belong to the codec `codebook`, `groupSize`, `offset`,
- * `effort` and `optimizeFor` to `bcq`.
+ * Options of {@link quantizeCheckpoint}. `mode`, `seed` and `outliers` belong to the codec `codebook`, `groupSize` and
+ * `offset` to `bcq`.
  */
 export interface QuantizeCheckpointOptions extends CodebookOptions, BinaryCodedOptions, WaitOptions {
   /** The float model. It is not disposed of here. */
@@ -62,12 +63,17 @@ export async function quantizeCheckpoint(options: QuantizeCheckpointOptions): Pr
   const { checkpoint, sensitivity, signal, onProgress } = options;
   const settings = resolveCodec(options);
   const head = resolveHead(options);
-  if (settings.codec === "bcq" && settings.effort !== "quick" && sensitivity === undefined) {
+  if (settings.effort !== "quick" && sensitivity === undefined) {
     throw new InvalidArgumentError(
       `The effort ${settings.effort} needs second moments measured on a text, and there are none. Give a calibration text, or choose the effort quick.`,
     );
   }
   const outliers = resolveOutlierShare(options.outliers, settings.codec);
+  if (outliers > 0 && settings.effort !== "quick") {
+    throw new UnsupportedError(
+      `outliers is ${outliers} and the effort ${settings.effort}; error feedback does not know of weights kept apart. Leave outliers out, or choose the effort quick.`,
+    );
+  }
   signal?.throwIfAborted();
   const { resolve } = await import("node:path");
   const directory = resolve(options.directory);

@@ -210,25 +210,28 @@ test("binary-coded work is taken up by the same codec and groups only", async ()
   }
 });
 
-test("so is work with error feedback, by the same effort and moments only", async () => {
-  const values = Float32Array.from({ length: HIDDEN ** 2 }, (_, i) => (i % (HIDDEN + 1) === 0 ? 1 : 0.4));
-  const moments = (key: string): object => ({
-    sensitivity: { name: "guided", key, read: async () => ({ kind: "moments", values }) },
-  });
-  const calibrated = { codec: "bcq", effort: "calibrated", ...moments("a") };
-  await run(join(folder, "feedback"), calibrated);
-  const expected = await hashes(join(folder, "feedback"));
-  const directory = join(folder, "feedback-stopped");
-  await expect(stopBeforeWriting(directory, { ...calibrated, threads: 2 })).rejects.toThrow();
-  expect((await run(directory, calibrated)).resumedLayers).toBe(layerCount);
-  expect(await hashes(directory)).toEqual(expected);
-  const others = [{ effort: "best" }, { effort: "quick" }, { optimizeFor: [3] }, moments("b")];
-  for (const [i, other] of others.entries()) {
-    const changed = join(folder, `feedback-${i}`);
-    await expect(stopBeforeWriting(changed, calibrated)).rejects.toThrow();
-    expect((await run(changed, { ...calibrated, ...other })).resumedLayers).toBe(0);
-  }
-});
+test.each(["bcq", "codebook"])(
+  "so is work of %s with error feedback, by the same effort and moments only",
+  async (codec) => {
+    const values = Float32Array.from({ length: HIDDEN ** 2 }, (_, i) => (i % (HIDDEN + 1) === 0 ? 1 : 0.4));
+    const moments = (key: string): object => ({
+      sensitivity: { name: "guided", key, read: async () => ({ kind: "moments", values }) },
+    });
+    const calibrated = { codec, effort: "calibrated", ...moments("a") };
+    await run(join(folder, `${codec}-feedback`), calibrated);
+    const expected = await hashes(join(folder, `${codec}-feedback`));
+    const directory = join(folder, `${codec}-feedback-stopped`);
+    await expect(stopBeforeWriting(directory, { ...calibrated, threads: 2 })).rejects.toThrow();
+    expect((await run(directory, calibrated)).resumedLayers).toBe(layerCount);
+    expect(await hashes(directory)).toEqual(expected);
+    const others = [{ effort: "best" }, { effort: "quick" }, { optimizeFor: [3] }, moments("b")];
+    for (const [i, other] of others.entries()) {
+      const changed = join(folder, `${codec}-feedback-${i}`);
+      await expect(stopBeforeWriting(changed, calibrated)).rejects.toThrow();
+      expect((await run(changed, { ...calibrated, ...other })).resumedLayers).toBe(0);
+    }
+  },
+);
 
 function stopBeforeWriting(directory: string, options: object = {}): ReturnType<typeof run> {
   const controller = new AbortController();

@@ -5,6 +5,7 @@ import { type BinaryRowRange, type PackedBinaryRows, quantizeBinaryRows } from "
 import { type PackedRows, packRows } from "../codebook/pack-rows.js";
 import type { RowRange } from "../codebook/quantize-rows.js";
 import { type FactoredMoments, factorMoments, type MomentsRange } from "../feedback/factor-moments.js";
+import { type FeedbackCodebookRange, quantizeFeedbackCodebooks } from "../feedback/quantize-feedback-codebooks.js";
 import { type FeedbackRowRange, quantizeFeedbackRows } from "../feedback/quantize-feedback-rows.js";
 
 /** Ranges and results by codec. */
@@ -12,8 +13,10 @@ export interface RowWork {
   readonly codebook: { readonly range: RowRange; readonly rows: PackedRows };
   readonly bcq: { readonly range: BinaryRowRange; readonly rows: PackedBinaryRows };
   /** `bcq` with error feedback. */
-  readonly feedback: { readonly range: FeedbackRowRange; readonly rows: PackedBinaryRows };
-  /** Not rows: what `feedback` needs of a layer's moments, once for all its ranges. */
+  readonly "bcq feedback": { readonly range: FeedbackRowRange; readonly rows: PackedBinaryRows };
+  /** `codebook` with error feedback. */
+  readonly "codebook feedback": { readonly range: FeedbackCodebookRange; readonly rows: PackedRows };
+  /** Not rows: what feedback needs of a layer's moments, once for all its ranges. */
   readonly moments: { readonly range: MomentsRange; readonly rows: FactoredMoments };
 }
 
@@ -30,7 +33,9 @@ export function quantizeTask(task: RowTask): RowWork[RowCodec]["rows"] {
       return packRows(task.range);
     case "bcq":
       return quantizeBinaryRows(task.range);
-    case "feedback":
+    case "codebook feedback":
+      return quantizeFeedbackCodebooks(task.range);
+    case "bcq feedback":
       return quantizeFeedbackRows(task.range);
     case "moments":
       return factorMoments(task.range);
