@@ -12,7 +12,7 @@ import { formatBytes, formatCount } from "../output/units.js";
 
 interface QuantizeOptions extends CalibrationOptions {
   readonly out: string;
-  readonly codec: "codebook" | "bcq";
+  readonly codec?: "codebook" | "bcq";
   readonly seedBits: number;
   readonly bits: number;
   readonly mode?: "exact" | "fixed" | "reference";
@@ -38,9 +38,10 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
     .argument("<checkpoint>", "directory with safetensors or a GGUF file, or a GGUF file")
     .requiredOption("--out <dir>", "where to write the nested model")
     .addOption(
-      new Option("--codec <codec>", "how bits become weights: tables per row, or bcq: scales per group and bit")
-        .choices(["codebook", "bcq"])
-        .default("codebook"),
+      new Option(
+        "--codec <codec>",
+        "how bits become weights: tables per row, or bcq: scales per group and bit, faster to run (default: bcq with --calibration, else codebook)",
+      ).choices(["codebook", "bcq"]),
     )
     .option("--seed-bits <n>", "lowest precision", integer(2, 4), 2)
     .option("--bits <n>", "highest precision", integer(2, 8), 4)
@@ -54,11 +55,13 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
     .option("--group-size <n>", "bcq: columns that share scales (default: 96 where possible)", integer(1))
     .option("--offset", "bcq: an offset per group")
     .addOption(
-      new Option("--effort <effort>", "bcq: quick (default), or with --calibration: calibrated, best (slower)").choices(
-        ["quick", "calibrated", "best"],
-      ),
+      new Option("--effort <effort>", "quick (default), or with --calibration: calibrated, best (slower)").choices([
+        "quick",
+        "calibrated",
+        "best",
+      ]),
     )
-    .option("--optimize-for <list>", "bcq: precisions that matter most, for calibrated and best, like 3,4", bitList)
+    .option("--optimize-for <list>", "precisions that matter most, for calibrated and best, like 3,4", bitList)
     .option("--head <bits>", "bits of embedding and output head (2 to 8), or keep", headBits, 8);
   addCalibrationOptions(command)
     .option(
@@ -78,7 +81,7 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
       "weighed by the gradients of every weight; measured once, kept for the next run",
     ],
     [
-      "stepdown quantize ./SmolLM2-135M --out nested --codec bcq --bits 8 --calibration documents.jsonl --effort calibrated",
+      "stepdown quantize ./SmolLM2-135M --out nested --bits 8 --calibration documents.jsonl --effort calibrated",
       "errors fed back, weighed by inputs and gradients",
     ],
   ]);

@@ -27,7 +27,7 @@ function quantize(problem: Problem, { seedBits, bits, offset = false, effort = "
         })
       : quantizeFeedbackRows({
           ...range,
-          ...planOf(effort, optimizeFor),
+          ...planOf("bcq", effort, optimizeFor),
           moments: factorMoments({ moments: moments.slice(), columns, groupSize }),
         } satisfies FeedbackRowRange);
   return { packed, weight: toWeight(packed, problem, seedBits, bits) };
@@ -48,7 +48,7 @@ describe("loss", () => {
       { seedBits: 4, bits: 4 },
       { seedBits: 2, bits: 5, offset: true },
     ];
-    const { importance } = planOf("best", undefined);
+    const { importance } = planOf("bcq", "best", undefined);
     const logarithms = cases.map((settings, index) => {
       const problem = createProblem(index + 1, 24, 96, 48);
       const [quick, calibrated, best] = (["quick", "calibrated", "best"] as const).map((effort) =>

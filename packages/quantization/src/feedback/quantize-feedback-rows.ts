@@ -27,7 +27,7 @@ export interface FeedbackRowRange extends Omit<BinaryRowRange, "sensitivity">, F
  * How a start's scales above 4 bits shrink from plane to plane. A little more than half: neighbouring cells overlap, so that
  * finer planes can undo what feedback does to the coarser ones.
  */
-const RATIO = 0.52;
+const RATIO = 0.53;
 
 /** Codes every row of a range. */
 export function quantizeFeedbackRows(range: FeedbackRowRange): PackedBinaryRows {

@@ -20,17 +20,26 @@ export interface EffortOptions {
   optimizeFor?: readonly Precision[];
 }
 
-/** Later rounds gain less than a hundredth each; `best` gains 2 to 5 % of the loss of the binary code for twice the time. */
+/**
+ * Later rounds gain less than a hundredth each; `best` gains 2 to 5 % of the loss for half again the time. Scales need
+ * labels to be fitted to, so that the binary code feeds errors twice; tables start from clusters and need it once.
+ */
 const WORK = {
-  calibrated: { feeds: 2, rounds: 1, passes: 3 },
-  best: { feeds: 2, rounds: 3, passes: 3 },
+  bcq: {
+    calibrated: { feeds: 2, rounds: 1, passes: 3 },
+    best: { feeds: 2, rounds: 3, passes: 3 },
+  },
+  codebook: {
+    calibrated: { feeds: 1, rounds: 1, passes: 3 },
+    best: { feeds: 1, rounds: 3, passes: 3 },
+  },
 } as const;
 
 /**
  * What an error counts at each precision: about the inverse of what errors are, so that planes serve all in proportion, more
  * at 2 bits, where few models still work, and at 6 and 8, which are there to be as good as the float model.
  */
-const IMPORTANCE: readonly number[] = [0, 0, 8, 24, 200, 400, 2000, 800, 8000];
+const IMPORTANCE: readonly number[] = [0, 0, 96, 24, 240, 200, 4000, 100, 12000];
 
 /** What errors count at precisions that were not named. */
 const UNNAMED = 1 / 16;
@@ -63,9 +72,13 @@ export function resolveEffort(
 }
 
 /** The plan of an effort with feedback. */
-export function planOf(effort: Exclude<Effort, "quick">, optimizeFor: readonly Precision[] | undefined): FeedbackPlan {
+export function planOf(
+  codec: keyof typeof WORK,
+  effort: Exclude<Effort, "quick">,
+  optimizeFor: readonly Precision[] | undefined,
+): FeedbackPlan {
   const named = (p: number): boolean => optimizeFor === undefined || optimizeFor.includes(p);
-  return { ...WORK[effort], importance: IMPORTANCE.map((weight, p) => (named(p) ? weight : weight * UNNAMED)) };
+  return { ...WORK[codec][effort], importance: IMPORTANCE.map((weight, p) => (named(p) ? weight : weight * UNNAMED)) };
 }
 
 /** The moments that feedback needs; refuses anything else. */

@@ -14,6 +14,8 @@ const WEIGHTS_PER_RANGE = 2 ** 13;
 /** Codecs with feedback. */
 export type FeedbackCodec = "bcq feedback" | "codebook feedback";
 
+const FAMILY = { "bcq feedback": "bcq", "codebook feedback": "codebook" } as const;
+
 /** What feedback adds to the settings of a codec. */
 type Added = FeedbackPlan & { readonly moments: FactoredMoments };
 
@@ -44,7 +46,7 @@ export async function quantizeWithFeedback<C extends FeedbackCodec>(
     // Copied, because a pool's tasks give their memory away.
     const moments = await pool.quantize("moments", { columns: shape.columns, ...group, moments: values.slice() });
     options.signal?.throwIfAborted();
-    const added: Added = { ...planOf(effort, optimizeFor), moments };
+    const added: Added = { ...planOf(FAMILY[codec], effort, optimizeFor), moments };
     const plan = { codec, settings: { ...settings, ...added }, place, weightsPerRange: WEIGHTS_PER_RANGE };
     const { sensitivity: _, ...rest } = options;
     await quantizeRanges(weight, shape, plan as RangePlan<C>, { ...rest, pool });

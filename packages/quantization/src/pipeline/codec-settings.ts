@@ -17,11 +17,18 @@ export type CodecSettings =
 /** Options that belong to one codec only. */
 const OWN_OPTIONS = { codebook: ["mode", "seed"], bcq: ["groupSize", "offset"] } as const;
 
+/** The binary code where errors can be weighed and nothing is asked for that only the codebook has. */
+function defaultCodec(options: CodebookOptions & { sensitivity?: unknown; outliers?: number }): CodecSettings["codec"] {
+  const own = [...OWN_OPTIONS.codebook, "outliers"] as const;
+  return options.sensitivity === undefined || own.some((name) => options[name] !== undefined) ? "codebook" : "bcq";
+}
+
 /** Fills in defaults; refuses unknown codecs and options of the other codec. */
 export function resolveCodec(
-  options: CodebookOptions & BinaryCodedOptions & { codec?: CodecSettings["codec"] },
+  options: CodebookOptions &
+    BinaryCodedOptions & { codec?: CodecSettings["codec"]; sensitivity?: unknown; outliers?: number },
 ): CodecSettings {
-  const { codec = "codebook", groupSize, offset = false } = options;
+  const { codec = defaultCodec(options), groupSize, offset = false } = options;
   if (codec !== "codebook" && codec !== "bcq") {
     throw new UnsupportedError(`The codec is ${JSON.stringify(codec)}; known codecs are "codebook" and "bcq".`);
   }

@@ -164,8 +164,8 @@ describe("a quantized checkpoint", () => {
         };
       },
     };
-    await quantize(createModel(), { directory: join(folder, "with"), sensitivity });
-    await quantize(createModel(), { directory: join(folder, "without") });
+    await quantize(createModel(), { directory: join(folder, "with"), codec: "codebook", sensitivity });
+    await quantize(createModel(), { directory: join(folder, "without"), codec: "codebook" });
     await using weighted = await openCheckpoint(join(folder, "with"));
     await using plain = await openCheckpoint(join(folder, "without"));
     expect(asked.sort()).toEqual(linearLayerNames({ ...plain.config }).sort());
@@ -173,6 +173,19 @@ describe("a quantized checkpoint", () => {
       JSON.stringify(await weighted.readLinear(name)) !== JSON.stringify(await plain.readLinear(name));
     expect(await differs("model.layers.0.self_attn.q_proj")).toBe(true);
     expect(await differs("model.layers.0.self_attn.k_proj")).toBe(false);
+  });
+
+  test("is in the binary code where errors can be weighed and nothing of the codebook's is asked for", async () => {
+    const sensitivity = { name: "none", key: "k3", read: async () => undefined };
+    const codecOf = async (options: object): Promise<unknown> => {
+      const directory = join(folder, JSON.stringify(Object.keys(options)).replaceAll(/\W/g, "_"));
+      await quantize(createModel(), { directory, ...options });
+      await using model = await openCheckpoint(directory);
+      return [...model.nestedLayers.values()].find(({ followsPrecision }) => followsPrecision)?.codec;
+    };
+    expect(await codecOf({})).toBe("codebook");
+    expect(await codecOf({ sensitivity })).toBe("bcq");
+    expect(await codecOf({ sensitivity, mode: "fixed" })).toBe("codebook");
   });
 
   test("is reported with its effective bits and bytes", async () => {

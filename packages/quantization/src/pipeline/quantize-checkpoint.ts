@@ -38,7 +38,10 @@ export interface QuantizeCheckpointOptions extends CodebookOptions, BinaryCodedO
   checkpoint: Checkpoint;
   /** Where the nested model goes; must not exist or be empty unless `overwrite`. `….partial` beside it is used meanwhile. */
   directory: string;
-  /** How bits become weights: tables per row, or scales per group and plane. Default: `codebook`. */
+  /**
+   * How bits become weights: tables per row, or scales per group and plane. Default: `bcq`, the faster one to run, where there
+   * is a sensitivity and no option of the other is given; else `codebook`, which loses less without a sensitivity.
+   */
   codec?: "codebook" | "bcq";
   /** Embedding and output head: bits of their uniform code, 2 to 8, or `keep` for float numbers. Default: 8. */
   head?: "keep" | Precision;
