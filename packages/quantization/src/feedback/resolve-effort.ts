@@ -39,7 +39,7 @@ const WORK = {
  * What an error counts at each precision: about the inverse of what errors are, so that planes serve all in proportion, more
  * at 2 bits, where few models still work, and at 6 and 8, which are there to be as good as the float model.
  */
-const IMPORTANCE: readonly number[] = [0, 0, 96, 24, 240, 200, 4000, 100, 12000];
+const IMPORTANCE: readonly number[] = [0, 0, 192, 16, 180, 500, 4000, 60, 20000];
 
 /** What errors count at precisions that were not named. */
 const UNNAMED = 1 / 16;
