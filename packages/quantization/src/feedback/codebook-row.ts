@@ -5,7 +5,7 @@
  * precision is the next higher one's with neighbouring labels added up.
  */
 import type { FactoredMoments } from "./factor-moments.js";
-import { addProduct, type LabelRow } from "./label-row.js";
+import { addProduct, allocateLabelRow, type LabelRow } from "./label-row.js";
 
 /** Columns whose errors are carried over at once: a choice of speed only. */
 const GROUP = 96;
@@ -34,27 +34,16 @@ export function createCodebookRow(
   moments: FactoredMoments,
   { seedBits, bits }: { seedBits: number; bits: number },
 ): CodebookRow {
-  const { columns } = moments;
   const fittedBits = Math.max(seedBits, Math.min(bits, MAXIMUM_FITTED_BITS));
-  const perPrecision = (most: number, length: (precision: number) => number): Float64Array[] =>
-    Array.from({ length: most + 1 }, (_, p) => new Float64Array(p < seedBits ? 0 : length(p)));
+  const perPrecision = (length: (precision: number) => number): Float64Array[] =>
+    Array.from({ length: fittedBits + 1 }, (_, p) => new Float64Array(p < seedBits ? 0 : length(p)));
   return {
-    columns,
-    groupSize: Math.min(GROUP, columns),
-    seedBits,
-    bits,
-    moments,
-    weights: new Float64Array(columns),
-    weightMoments: new Float64Array(columns),
-    labels: new Uint8Array(columns),
-    residuals: Array.from({ length: bits + 1 }, () => new Float64Array(columns)),
-    values: perPrecision(bits, () => columns),
-    levels: perPrecision(bits, (p) => 2 ** p),
+    ...allocateLabelRow(moments, { groupSize: Math.min(GROUP, moments.columns), seedBits, bits }),
     // A row has one table per precision, whatever the column.
     fillLevels() {},
     fittedBits,
-    grams: perPrecision(fittedBits, (p) => 4 ** p),
-    rights: perPrecision(fittedBits, (p) => 2 ** p),
+    grams: perPrecision((p) => 4 ** p),
+    rights: perPrecision((p) => 2 ** p),
   };
 }
 

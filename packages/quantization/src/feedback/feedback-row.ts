@@ -6,7 +6,7 @@
  * A precision p uses unknowns up to p of every group: `q_p = D α_p`.
  */
 import type { FactoredMoments } from "./factor-moments.js";
-import type { LabelRow } from "./label-row.js";
+import { allocateLabelRow, type LabelRow } from "./label-row.js";
 
 /** Memory and the layer's shared parts; layouts as named, all row-major. `S` = bits + 1. */
 export interface FeedbackRow extends LabelRow {
@@ -41,19 +41,12 @@ export function createFeedbackRow(
   const groups = columns / groupSize;
   const stride = bits + 1;
   const unknowns = groups * stride;
-  const perPrecision = <T>(make: (precision: number) => T): T[] => Array.from({ length: bits + 1 }, (_, p) => make(p));
+  const perPrecision = <T>(make: () => T): T[] => Array.from({ length: bits + 1 }, make);
   const row: FeedbackRow = {
-    columns,
-    groupSize,
+    ...allocateLabelRow(moments, settings),
     groups,
     first: offset ? 0 : 1,
-    seedBits,
-    bits,
     stride,
-    moments,
-    weights: new Float64Array(columns),
-    weightMoments: new Float64Array(columns),
-    labels: new Uint8Array(columns),
     signs: new Float64Array(stride * columns),
     products: new Float32Array(unknowns * columns),
     gram: new Float64Array(unknowns * unknowns),
@@ -61,9 +54,6 @@ export function createFeedbackRow(
     scales: perPrecision(() => new Float64Array(unknowns)),
     codes: perPrecision(() => new Int8Array(unknowns)),
     steps: new Uint16Array(bits + 1),
-    residuals: perPrecision(() => new Float64Array(columns)),
-    values: perPrecision(() => new Float64Array(columns)),
-    levels: perPrecision((p) => new Float64Array(2 ** p)),
     fillLevels(group) {
       for (let p = seedBits; p <= bits; p++) fillLevels(row, group, p);
     },

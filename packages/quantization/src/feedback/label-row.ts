@@ -28,6 +28,29 @@ export interface LabelRow {
   fillLevels(group: number): void;
 }
 
+/** Allocates what rows of one layer have in any codec. */
+export function allocateLabelRow(
+  moments: FactoredMoments,
+  { groupSize, seedBits, bits }: Pick<LabelRow, "groupSize" | "seedBits" | "bits">,
+): Omit<LabelRow, "fillLevels"> {
+  const { columns } = moments;
+  const perPrecision = (length: (precision: number) => number): Float64Array[] =>
+    Array.from({ length: bits + 1 }, (_, p) => new Float64Array(length(p)));
+  return {
+    columns,
+    groupSize,
+    seedBits,
+    bits,
+    moments,
+    weights: new Float64Array(columns),
+    weightMoments: new Float64Array(columns),
+    labels: new Uint8Array(columns),
+    residuals: perPrecision(() => columns),
+    values: perPrecision(() => columns),
+    levels: perPrecision((p) => 2 ** p),
+  };
+}
+
 /** Takes a row and multiplies it with H. */
 export function loadWeights(row: LabelRow, weight: Float32Array, at: number): void {
   const { columns, weights, weightMoments, moments } = row;
