@@ -44,13 +44,19 @@ export interface NestedPlanes extends LinearShape {
 
 /**
  * Free centroids per row (Any-Precision LLM, arXiv 2402.10517): the weight at precision `p` is
- * `table_p[row][label >> (bits − p)]`, the label read from the first `p` planes, most significant bit first.
+ * `table_p[row][group][label >> (bits − p)]`, the label read from the first `p` planes, most significant bit first. A row has
+ * one group, or `groupCount` equal ones of neighbouring columns.
  *
- * Effective bits per weight at precision p: `p + 16 · 2^p / columns`.
+ * Effective bits per weight at precision p: `p + 16 · 2^p · groupCount / columns`.
  */
 export interface CodebookWeight extends NestedPlanes {
   readonly codec: "codebook";
-  /** For every precision seedBits … bits: IEEE half-precision patterns `[rows][2^p]`. */
+  /**
+   * Groups of columns per row, each with tables of its own. A multiple of 8 columns each where there are several, so that
+   * they begin at whole bytes of the planes. Absent: 1.
+   */
+  readonly groupCount?: number;
+  /** For every precision seedBits … bits: IEEE half-precision patterns `[rows][groupCount][2^p]`. */
   readonly tables: ReadonlyMap<Precision, Uint16Array>;
   /** Weights that no precision takes from the tables. Absent: none. */
   readonly outliers?: SparseOutliers;
@@ -69,6 +75,12 @@ export interface SparseOutliers {
   readonly columns: Uint16Array;
   /** IEEE half-precision patterns. */
   readonly values: Uint16Array;
+}
+
+/** Whether a codebook's rows of so many columns can have so many groups. */
+export function areCodebookGroups(columns: number, groupCount: number): boolean {
+  if (groupCount === 1) return true;
+  return Number.isInteger(groupCount) && groupCount > 1 && columns % (8 * groupCount) === 0;
 }
 
 /** Columns that a weight with outliers can have: what their 16-bit numbers reach. */

@@ -1,6 +1,6 @@
 /**
- * Codebook weights: planes (layout: `unpack.ts`) and per precision a table of halves `[rows][2^p]`. Effective bits per
- * weight read at precision p: p + 16 · 2^p / columns.
+ * Codebook weights: planes (layout: `unpack.ts`) and per precision a table of halves `[rows][groups][2^p]`. Effective bits per
+ * weight read at precision p: p + 16 · 2^p · groups / columns. Every group of a row lies like a row of its own.
  *
  * Every centroid is a half, so its float32 form has three bytes that are not zero. Up to 4 bits the table of a row is held
  * as three byte vectors, and 16 labels become 16 exact float32 centroids by three byte shuffles and interleaving; at 5
@@ -177,11 +177,15 @@ function dotGathered(labels: usize, columns: i32, table: usize, x: usize): f32 {
   return sumLanes(f32x4.add(s0, s1));
 }
 
-/** One token: `output[i] = row i · x (+ bias[i])` at precision `bits`; `bias` 0 where there is none. */
+/**
+ * One token: `output[i] = row i · x (+ bias[i])` at precision `bits`; `bias` 0 where there is none. A row is `groups` groups
+ * of `columns` each.
+ */
 export function dotCodebook(
   planes: usize,
   planeBytes: usize,
   rows: i32,
+  groups: i32,
   columns: i32,
   bits: i32,
   table: usize,
@@ -191,24 +195,27 @@ export function dotCodebook(
   bias: usize,
   scratch: usize,
 ): void {
-  const rowBytes = <usize>(columns >> 3);
+  const groupBytes = <usize>(columns >> 3);
   const tableBytes = <usize>2 << bits;
   const wide = scratch + <usize>columns;
+  const end = x + ((<usize>groups * <usize>columns) << 2);
   for (let i = 0; i < rows; i++) {
-    unpackRow(planes, planeBytes, columns, bits, scratch);
-    let sum: f32;
-    if (bits <= 4) {
-      sum = dotShuffled(scratch, columns, table, bits, x);
-    } else if (bits == 5) {
-      sum = dotShuffled5(scratch, columns, table, x);
-    } else {
-      widenTable(table, bits, finite, wide);
-      sum = dotGathered(scratch, columns, wide, x);
+    let sum: f32 = 0;
+    for (let at = x; at < end; at += <usize>columns << 2) {
+      unpackRow(planes, planeBytes, columns, bits, scratch);
+      if (bits <= 4) {
+        sum += dotShuffled(scratch, columns, table, bits, at);
+      } else if (bits == 5) {
+        sum += dotShuffled5(scratch, columns, table, at);
+      } else {
+        widenTable(table, bits, finite, wide);
+        sum += dotGathered(scratch, columns, wide, at);
+      }
+      planes += groupBytes;
+      table += tableBytes;
     }
     if (bias) sum += f32.load(bias + (<usize>i << 2));
     f32.store(output + (<usize>i << 2), sum);
-    planes += rowBytes;
-    table += tableBytes;
   }
 }
 

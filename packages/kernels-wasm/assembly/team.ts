@@ -64,8 +64,8 @@ function runPart(index: i32, part: usize): void {
     case 2:
       dotCodebook(
         load<usize>(part), load<usize>(part, 4), load<i32>(part, 8), load<i32>(part, 12), load<i32>(part, 16),
-        load<usize>(part, 20), load<i32>(part, 24) != 0, load<usize>(part, 28), load<usize>(part, 32),
-        load<usize>(part, 36), load<usize>(part, 40),
+        load<i32>(part, 20), load<usize>(part, 24), load<i32>(part, 28) != 0, load<usize>(part, 32),
+        load<usize>(part, 36), load<usize>(part, 40), load<usize>(part, 44),
       );
       break;
     case 3:

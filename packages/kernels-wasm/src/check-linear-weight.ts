@@ -3,6 +3,7 @@
  * weight may come from a hostile file. Values are not looked at: every pattern of the right length is a weight.
  */
 import {
+  areCodebookGroups,
   type CodebookWeight,
   InvalidArgumentError,
   type LinearWeight,
@@ -41,9 +42,14 @@ export function checkLinearWeight(weight: LinearWeight): void {
         `prepareLinear: groups of ${weight.groupSize} columns do not divide ${columns} columns.`,
       );
   }
+  const tables = codec === "codebook" ? rows * (weight.groupCount ?? 1) : 0;
+  if (codec === "codebook" && !areCodebookGroups(columns, tables / rows))
+    throw new InvalidArgumentError(
+      `prepareLinear: ${columns} columns are no ${weight.groupCount} groups of a multiple of 8 columns each.`,
+    );
   for (let precision = weight.seedBits; precision <= weight.bits; precision++) {
     if (codec === "codebook") {
-      requireArray(weight.tables?.get(precision), Uint16Array, rows * 2 ** precision, `table of ${precision} bits`);
+      requireArray(weight.tables?.get(precision), Uint16Array, tables * 2 ** precision, `table of ${precision} bits`);
       continue;
     }
     const groups = rows * (columns / weight.groupSize);

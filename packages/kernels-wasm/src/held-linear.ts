@@ -10,7 +10,9 @@ export type WeightLayout =
       /** Plane 0; plane i follows `i · planeBytes` later. */
       readonly planes: number;
       readonly planeBytes: number;
-      /** Per precision halves `[rows][2^p]`, and whether all of them are finite. */
+      /** Per row; each lies like a row of its own, padded to `paddedColumns / groupCount`. */
+      readonly groupCount: number;
+      /** Per precision halves `[rows][groupCount][2^p]`, and whether all of them are finite. */
       readonly tables: ReadonlyMap<Precision, { readonly start: number; readonly isFinite: boolean }>;
       /** Absent where no weight is kept apart. */
       readonly outliers: HeldOutliers | undefined;
@@ -30,6 +32,11 @@ export type WeightLayout =
       /** Offsets are 0 where absent. */
       readonly scales: ReadonlyMap<Precision, { codes: number; steps: number; offsets: number }>;
     };
+
+/** Parts of a row that are padded one by one. */
+export function paddedPartsOf(layout: WeightLayout): number {
+  return layout.kind === "codebook" ? layout.groupCount : 1;
+}
 
 /** A prepared weight. `ranges` are the addresses to give back; empty once freed. */
 export class HeldLinear implements PreparedLinear {

@@ -42,6 +42,7 @@ export interface KernelExports {
     planes: number,
     planeBytes: number,
     rows: number,
+    groups: number,
     columns: number,
     bits: number,
     table: number,

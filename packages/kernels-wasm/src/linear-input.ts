@@ -47,6 +47,7 @@ export class LinearInput {
   readonly #exports: KernelExports;
   readonly arithmetic: BinaryCodedArithmetic;
   #paddedTo = 0;
+  #paddedGroups = 1;
   #padded = 0;
   #split: { readonly numbers: number; readonly numberBytes: number } | undefined;
   #tables: WholeActivations | undefined;
@@ -68,19 +69,22 @@ export class LinearInput {
     this.tokens = tokens;
   }
 
-  /** Address of `[tokens][paddedColumns]`, zeros behind the real columns. */
-  padded(paddedColumns: number): number {
+  /** Address of `[tokens][paddedColumns]`, zeros behind the real columns of each of `groups` equal parts of a token. */
+  padded(paddedColumns: number, groups = 1): number {
     if (paddedColumns === this.columns) return this.#address;
-    if (paddedColumns === this.#paddedTo) return this.#padded;
+    if (paddedColumns === this.#paddedTo && groups === this.#paddedGroups) return this.#padded;
     this.#padded = this.#scratch.reserve("activations", this.tokens * paddedColumns * 4);
     this.#paddedTo = paddedColumns;
+    this.#paddedGroups = groups;
     const { floats } = this.#memory;
     const from = this.#address / 4;
     const to = this.#padded / 4;
-    for (let t = 0; t < this.tokens; t++) {
-      const target = to + t * paddedColumns;
-      floats.copyWithin(target, from + t * this.columns, from + (t + 1) * this.columns);
-      floats.fill(0, target + this.columns, target + paddedColumns);
+    const columns = this.columns / groups;
+    const padded = paddedColumns / groups;
+    for (let part = 0; part < this.tokens * groups; part++) {
+      const target = to + part * padded;
+      floats.copyWithin(target, from + part * columns, from + (part + 1) * columns);
+      floats.fill(0, target + columns, target + padded);
     }
     return this.#padded;
   }

@@ -4,7 +4,7 @@
  * weights go their own way (`multiply-paired.ts`) where they can.
  */
 import type { Precision } from "@stepdown/core";
-import type { HeldLinear, WeightLayout } from "./held-linear.js";
+import { type HeldLinear, paddedPartsOf, type WeightLayout } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
 import type { LinearInput } from "./linear-input.js";
 import type { LinearMemory } from "./linear-memory.js";
@@ -74,7 +74,7 @@ function multiplyAlone(
   if (input.tokens === 1 && multiplyToken(place, weight, precision, input, output, bias)) return;
   const { scratch, team } = place;
   const { rows, paddedColumns, layout } = weight;
-  const x = input.padded(paddedColumns);
+  const x = input.padded(paddedColumns, paddedPartsOf(layout));
   const rowBytes = paddedColumns * 4;
   const isPlain = layout.kind === "dense" && layout.type === "f32";
   const tileRows = Math.min(LARGEST_TILE_ROWS, Math.max(4, Math.floor(TILE_BYTES / rowBytes / 4) * 4));
@@ -142,16 +142,16 @@ function multiplyToken(
     return true;
   }
   if (layout.kind === "codebook") {
-    const { planes, planeBytes, tables, outliers } = layout;
+    const { planes, planeBytes, groupCount, tables, outliers } = layout;
     // Differences from what is infinite mean nothing; in a tile such weights are replaced.
     if (outliers !== undefined && !tables.get(precision)!.isFinite) return false;
     const labelBytes = columns + TABLE_BYTES;
     const labels = scratch.reserve("labels", parts.length * labelBytes);
-    const x = input.padded(columns);
+    const x = input.padded(columns, groupCount);
     const table = tables.get(precision)!;
     const calls = parts.map(({ first, count }, index) => [
-      ...[planes + first * (columns / 8), planeBytes, count, columns, precision],
-      ...[table.start + first * 2 * 2 ** precision, table.isFinite ? 1 : 0],
+      ...[planes + first * (columns / 8), planeBytes, count, groupCount, columns / groupCount, precision],
+      ...[table.start + first * groupCount * 2 * 2 ** precision, table.isFinite ? 1 : 0],
       ...[x, outputOf(first), biasOf(first), labels + index * labelBytes],
     ]);
     team.run("dotCodebook", calls);
@@ -196,14 +196,15 @@ export function dequantizeRows(
       );
       return;
     case "codebook": {
+      const { groupCount } = layout;
       const table = layout.tables.get(precision)!;
       exports.dequantizeCodebook(
         layout.planes + planeRow,
         layout.planeBytes,
-        count,
-        paddedColumns,
+        count * groupCount,
+        paddedColumns / groupCount,
         precision,
-        table.start + row * 2 * 2 ** precision,
+        table.start + row * groupCount * 2 * 2 ** precision,
         table.isFinite,
         target,
         labels,

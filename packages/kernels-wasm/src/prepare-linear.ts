@@ -50,6 +50,8 @@ class Preparation {
   readonly #place: PreparationPlace;
   readonly #weight: LinearWeight;
   readonly #options: WaitOptions;
+  /** Groups that are padded one by one. */
+  readonly #groupCount: number;
   readonly #paddedColumns: number;
   readonly #ranges: number[] = [];
   #bytes = 0;
@@ -58,7 +60,9 @@ class Preparation {
     this.#place = place;
     this.#weight = weight;
     this.#options = options;
-    this.#paddedColumns = roundUp(weight.columns, weight.codec === "dense" ? DENSE_COLUMNS : NESTED_COLUMNS);
+    const unit = weight.codec === "dense" ? DENSE_COLUMNS : NESTED_COLUMNS;
+    this.#groupCount = weight.codec === "codebook" ? (weight.groupCount ?? 1) : 1;
+    this.#paddedColumns = this.#groupCount * roundUp(weight.columns / this.#groupCount, unit);
   }
 
   run(): HeldLinear {
@@ -92,9 +96,9 @@ class Preparation {
     if (weight.codec === "codebook") {
       const tables = new Map<Precision, { start: number; isFinite: boolean }>();
       for (let p = weight.seedBits; p <= weight.bits; p++) tables.set(p, this.#copyTable(weight.tables.get(p)!));
-      const outliers = holdOutliers(weight);
+      const outliers = holdOutliers(weight, this.#paddedColumns);
       this.#bytes += outliers?.bytes ?? 0;
-      return { kind: "codebook", ...planes, tables, outliers };
+      return { kind: "codebook", ...planes, groupCount: this.#groupCount, tables, outliers };
     }
     const scales = new Map<Precision, { codes: number; steps: number; offsets: number }>();
     for (let p = weight.seedBits; p <= weight.bits; p++) {
@@ -179,14 +183,16 @@ class Preparation {
 
   #transposePlanes(weight: NestedWeight): { planes: number; planeBytes: number } {
     const { exports, memory } = this.#place;
-    const rowBytes = this.#paddedColumns / 8;
-    const planeBytes = weight.rows * rowBytes;
+    const rows = weight.rows * this.#groupCount;
+    const columns = this.#paddedColumns / this.#groupCount;
+    const rowBytes = columns / 8;
+    const planeBytes = rows * rowBytes;
     const planes = this.#allocate(planeBytes * weight.bits);
     weight.planes.forEach((plane, index) => {
       this.#options.signal?.throwIfAborted();
       const start = planes + index * planeBytes;
-      copyRows(memory.bytes, start, rowBytes, plane, Math.ceil(weight.columns / 8), weight.rows);
-      exports.transposePlane(start, weight.rows, this.#paddedColumns);
+      copyRows(memory.bytes, start, rowBytes, plane, Math.ceil(weight.columns / this.#groupCount / 8), rows);
+      exports.transposePlane(start, rows, columns);
     });
     return { planes, planeBytes };
   }

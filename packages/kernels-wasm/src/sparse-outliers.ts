@@ -9,7 +9,8 @@ import type { CodebookWeight, Precision } from "@stepdown/core";
 export interface HeldOutliers {
   /** As in core's `SparseOutliers`. */
   readonly starts: Uint32Array;
-  readonly columns: Uint16Array;
+  /** Places in padded rows. */
+  readonly places: Uint32Array;
   readonly values: Float32Array;
   /** By precision: value less what the table says there. */
   readonly differences: ReadonlyMap<Precision, Float32Array>;
@@ -18,11 +19,15 @@ export interface HeldOutliers {
 }
 
 /** Copies the outliers of a checked weight, or returns `undefined` where there are none. */
-export function holdOutliers(weight: CodebookWeight): HeldOutliers | undefined {
-  const { outliers, rows, planes, seedBits, bits } = weight;
+export function holdOutliers(weight: CodebookWeight, paddedColumns: number): HeldOutliers | undefined {
+  const { outliers, rows, planes, seedBits, bits, groupCount = 1 } = weight;
   if (outliers === undefined || outliers.values.length === 0) return undefined;
   const starts = outliers.starts.slice();
-  const columns = outliers.columns.slice();
+  const { columns } = outliers;
+  const groupColumns = weight.columns / groupCount;
+  const groupOf = (column: number): number => Math.floor(column / groupColumns);
+  const padding = paddedColumns / groupCount - groupColumns;
+  const places = Uint32Array.from(columns, (column) => column + groupOf(column) * padding);
   const values = Float32Array.from(outliers.values, halfToNumber);
   const rowBytes = Math.ceil(weight.columns / 8);
   const differences = new Map<Precision, Float32Array>();
@@ -36,18 +41,18 @@ export function holdOutliers(weight: CodebookWeight): HeldOutliers | undefined {
         for (let j = 0; j < p; j++) {
           label = (label << 1) | ((planes[j]![row * rowBytes + (column >> 3)]! >> (column & 7)) & 1);
         }
-        difference[i] = values[i]! - halfToNumber(table[row * 2 ** p + label]!);
+        difference[i] = values[i]! - halfToNumber(table[(row * groupCount + groupOf(column)) * 2 ** p + label]!);
       }
     }
     differences.set(p, difference);
   }
-  const bytes = starts.byteLength + columns.byteLength + values.byteLength * (1 + differences.size);
-  return { starts, columns, values, differences, bytes };
+  const bytes = starts.byteLength + places.byteLength + values.byteLength * (1 + differences.size);
+  return { starts, places, values, differences, bytes };
 }
 
 /** Adds the outliers' part to one token's product; `x` and `output` are indices of float32 numbers in `memory`. */
 export function addOutliers(
-  { starts, columns, differences }: HeldOutliers,
+  { starts, places, differences }: HeldOutliers,
   precision: Precision,
   memory: Float32Array,
   x: number,
@@ -59,14 +64,14 @@ export function addOutliers(
     const end = starts[row]!;
     if (i === end) continue;
     let sum = 0;
-    for (; i < end; i++) sum += difference[i]! * memory[x + columns[i]!]!;
+    for (; i < end; i++) sum += difference[i]! * memory[x + places[i]!]!;
     memory[output + row - 1]! += sum;
   }
 }
 
 /** Replaces the outliers of rows `row … row + count − 1`, which lie at float32 index `target` in `memory`. */
 export function replaceOutliers(
-  { starts, columns, values }: HeldOutliers,
+  { starts, places, values }: HeldOutliers,
   row: number,
   count: number,
   memory: Float32Array,
@@ -75,7 +80,7 @@ export function replaceOutliers(
 ): void {
   for (let r = 0; r < count; r++) {
     const base = target + r * paddedColumns;
-    for (let i = starts[row + r]!; i < starts[row + r + 1]!; i++) memory[base + columns[i]!] = values[i]!;
+    for (let i = starts[row + r]!; i < starts[row + r + 1]!; i++) memory[base + places[i]!] = values[i]!;
   }
 }
 

@@ -25,7 +25,7 @@ import { CACHE_TYPES, describeCapabilities, MAXIMUM_TOKENS } from "./capabilitie
 import { isWithin, requireFinite, requirePositions, requirePrecision, requireTokens, requireWhole } from "./checks.js";
 import { FloatBuffers } from "./float-buffers.js";
 import { HeldCache } from "./held-cache.js";
-import { HeldLinear } from "./held-linear.js";
+import { HeldLinear, paddedPartsOf } from "./held-linear.js";
 import type { KernelExports } from "./kernel-exports.js";
 import { type BinaryCodedArithmetic, LinearInput } from "./linear-input.js";
 import type { LinearMemory } from "./linear-memory.js";
@@ -167,11 +167,15 @@ export class WasmKernelSet implements KernelSet {
       if (!Number.isSafeInteger(id) || id < 0 || id >= rows)
         throw new InvalidArgumentError(`embed: token id ${String(id)} is outside the table of ${rows} rows.`);
     const plain = layout.kind === "dense" && layout.type === "f32" ? layout.weights : undefined;
+    const parts = paddedPartsOf(layout);
     const row = plain === undefined ? this.#scratch.reserve("tile", paddedColumns * 4) : 0;
     ids.forEach((id, t) => {
       if (plain === undefined) dequantizeRows(this.#place(), weight, precision, id, 1, row);
       const from = (plain === undefined ? row : plain + id * paddedColumns * 4) / 4;
-      this.#memory.floats.copyWithin(target + t * columns, from, from + columns);
+      for (let part = 0; part < parts; part++) {
+        const start = from + part * (paddedColumns / parts);
+        this.#memory.floats.copyWithin(target + (t * parts + part) * (columns / parts), start, start + columns / parts);
+      }
     });
   }
 

@@ -1,4 +1,5 @@
 import {
+  areCodebookGroups,
   type BinaryCodedWeight,
   type CodebookWeight,
   type DenseWeight,
@@ -52,11 +53,16 @@ function checkPlanes(weight: NestedWeight): void {
 
 function checkTables(weight: CodebookWeight): void {
   checkPlanes(weight);
+  const { columns, groupCount = 1 } = weight;
+  if (!areCodebookGroups(columns, groupCount))
+    throw new InvalidArgumentError(
+      `A weight's ${columns} columns are no ${groupCount} groups of a multiple of 8 columns each.`,
+    );
   for (let precision = weight.seedBits; precision <= weight.bits; precision++)
     requireLength(
       weight.tables.get(precision),
       Uint16Array,
-      weight.rows * 2 ** precision,
+      weight.rows * groupCount * 2 ** precision,
       `table of ${precision} bits`,
     );
   checkOutliers(weight);

@@ -2,7 +2,8 @@
  * What the stored weights mean: one row of a weight as float32 numbers, for every codec.
  *
  * Planes: column k of a row is bit `k mod 8` of byte `floor(k / 8)` of that row; plane 0 is the most significant bit of
- * the label. Effective bits per weight at precision p over K columns: codebook `p + 16 · 2^p / K`, uniform `p + 32 / K`,
+ * the label. Effective bits per weight at precision p over K columns: codebook with G groups
+ * `p + 16 · 2^p · G / K`, uniform `p + 32 / K`,
  * binary-coded with group size g `p + 8p / g + 16 / K`.
  *
  * Values are computed in float64 and rounded to float32 once. For codebook and binary-coded weights that rounding never
@@ -36,14 +37,20 @@ function dequantizeDense(weight: DenseWeight, row: number, target: Float32Array)
   }
 }
 
-/** `table_p[row][label >> (bits − p)]`, the shifted label what the first p planes spell; outliers replace it. */
+/** `table_p[row][group][label >> (bits − p)]`, the shifted label what the first p planes spell; outliers replace it. */
 function dequantizeCodebook(weight: CodebookWeight, precision: Precision, row: number, target: Float32Array): void {
+  const { groupCount = 1 } = weight;
+  const groupColumns = weight.columns / groupCount;
   const table = weight.tables.get(precision)!;
   const entries = 2 ** precision;
-  const centroids = new Float32Array(entries);
-  for (let u = 0; u < entries; u++) centroids[u] = float16ToNumber(table[row * entries + u]!);
   const labels = readLabels(weight, precision, row);
-  for (let k = 0; k < weight.columns; k++) target[k] = centroids[labels[k]!]!;
+  const centroids = new Float32Array(entries);
+  for (let group = 0; group < groupCount; group++) {
+    const from = (row * groupCount + group) * entries;
+    for (let u = 0; u < entries; u++) centroids[u] = float16ToNumber(table[from + u]!);
+    const end = (group + 1) * groupColumns;
+    for (let k = group * groupColumns; k < end; k++) target[k] = centroids[labels[k]!]!;
+  }
   if (weight.outliers === undefined) return;
   const { starts, columns, values } = weight.outliers;
   for (let i = starts[row]!; i < starts[row + 1]!; i++) target[columns[i]!] = float16ToNumber(values[i]!);

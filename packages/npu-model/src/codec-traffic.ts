@@ -9,8 +9,12 @@ import { checkInteger, checkRecord, checkWord, refuse } from "./checks.js";
 export type CodecDescription =
   /** Bare codes of b bits, nothing beside them: what the papers' figures count. Also every float weight. */
   | { readonly codec: "plain" }
-  /** Free centroids: per row a table of 2^b half-precision numbers. */
-  | { readonly codec: "codebook" }
+  /** Free centroids: per row, or group of a row's columns, a table of 2^b half-precision numbers. */
+  | {
+      readonly codec: "codebook";
+      /** Groups of columns per row. Default: 1. */
+      readonly groupCount?: number;
+    }
   /** One float32 scale per row. */
   | { readonly codec: "uniform" }
   /** Binary codes: per group of columns one scale for each plane. */
@@ -38,7 +42,7 @@ const HALF_BYTES = 2;
 /**
  * Bytes one pass at `bits` reads of a weight of `rows` × `columns`.
  *
- * Planes: `bits · rows · ceil(columns/8)`. Tables: codebook `rows · 2^bits · 2`; uniform `rows · 4`; bcq with 8-bit
+ * Planes: `bits · rows · ceil(columns/8)`. Tables: codebook `rows · G · 2^bits · 2`; uniform `rows · 4`; bcq with 8-bit
  * scales `rows · (columns/g · (bits + offset) + 2)`, with 16-bit scales `rows · columns/g · (bits + offset) · 2`.
  * At 16 and 32 bits the weight is dense: `rows · columns · bits/8`, no tables.
  */
@@ -49,7 +53,7 @@ export function weightBytes(rows: number, columns: number, bits: Precision, code
     case "plain":
       return { planes, tables: 0 };
     case "codebook":
-      return { planes, tables: rows * 2 ** bits * HALF_BYTES };
+      return { planes, tables: rows * (codec.groupCount ?? 1) * 2 ** bits * HALF_BYTES };
     case "uniform":
       return { planes, tables: rows * 4 };
     case "bcq": {
@@ -68,6 +72,8 @@ export function weightBytes(rows: number, columns: number, bits: Precision, code
 export function checkCodec(value: unknown): CodecDescription {
   const record = checkRecord("codec", value);
   const codec = checkWord("codec.codec", record.codec, ["plain", "codebook", "uniform", "bcq"]);
+  if (codec === "codebook" && record.groupCount !== undefined)
+    checkInteger("codec.groupCount", record.groupCount, 1, 2 ** 16);
   if (codec === "bcq") {
     checkInteger("codec.groupSize", record.groupSize, 1, 2 ** 16);
     if (record.scaleBits !== undefined && record.scaleBits !== 8 && record.scaleBits !== 16)

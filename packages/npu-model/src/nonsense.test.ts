@@ -61,6 +61,7 @@ describe("nonsense is refused, naming key, value and what is allowed", () => {
     [{ contextTokens: -1 }, /contextTokens is -1/],
     [{ contextTokens: Number.NaN }, /contextTokens is NaN/],
     [{ batch: 1.5 }, /batch is 1\.5/],
+    [{ codec: { codec: "codebook", groupCount: 0 } }, /codec\.groupCount is 0/],
     [{ codec: { codec: "gguf" } }, /codec\.codec is "gguf"; allowed: "plain", "codebook", "uniform", "bcq"/],
     [{ codec: { codec: "bcq", groupSize: 0 } }, /codec\.groupSize is 0/],
     [{ codec: { codec: "bcq", groupSize: 128 } }, /codec\.groupSize is 128; allowed: a divisor .* here of 576/],

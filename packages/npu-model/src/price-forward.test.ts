@@ -48,6 +48,7 @@ describe("traffic of a decode step", () => {
   it.each([
     ["plain", { codec: "plain" } as const, 0],
     ["codebook: 2^p half-precision numbers per row", { codec: "codebook" } as const, BLOCK_ROWS * 2 ** 3 * 2],
+    ["codebook: as many per group", { codec: "codebook", groupCount: 4 } as const, BLOCK_ROWS * 4 * 2 ** 3 * 2],
     ["uniform: a float32 per row", { codec: "uniform" } as const, BLOCK_ROWS * 4],
     [
       "bcq, 8-bit scales: p bytes per group of 32 and a half-precision step per row",

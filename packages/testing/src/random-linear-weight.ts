@@ -17,6 +17,8 @@ export interface RandomLinearWeightOptions {
   readonly groupSize?: number;
   /** Whether a binary-coded weight has offsets. Default `false`. */
   readonly offsets?: boolean;
+  /** Groups per row of a codebook weight, each with tables of its own. Default: absent, one. */
+  readonly groupCount?: number;
   /** Share of a codebook weight's numbers that are kept apart. Default 0. */
   readonly sparse?: number;
   /** Number format of a dense weight. Default `f32`. */
@@ -56,10 +58,12 @@ export function createRandomLinearWeight(options: RandomLinearWeightOptions): Li
   const precisions = Array.from({ length: bits - seedBits + 1 }, (_, index) => seedBits + index);
   if (codec === "uniform") return { codec, ...nested, scales: floats(rows, kind, random) };
   if (codec === "codebook") {
-    const table = (precision: Precision) => halves(rows * 2 ** precision, kind, random);
+    const { groupCount = 1 } = options;
+    const table = (precision: Precision) => halves(rows * groupCount * 2 ** precision, kind, random);
     const tables = new Map(precisions.map((precision) => [precision, table(precision)]));
-    if (options.sparse === undefined) return { codec, ...nested, tables };
-    return { codec, ...nested, tables, outliers: sparseOutliers(rows, columns, options.sparse, kind, random) };
+    const grouped = { codec, ...nested, ...(groupCount === 1 ? {} : { groupCount }), tables };
+    if (options.sparse === undefined) return grouped;
+    return { ...grouped, outliers: sparseOutliers(rows, columns, options.sparse, kind, random) };
   }
   const groupSize = options.groupSize ?? columns;
   const groups = rows * (columns / groupSize);

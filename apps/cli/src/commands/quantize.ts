@@ -20,6 +20,7 @@ interface QuantizeOptions extends CalibrationOptions {
   readonly offset?: boolean;
   readonly effort?: "quick" | "calibrated" | "best";
   readonly optimizeFor?: number[];
+  readonly groupCount?: number;
   readonly outliers?: number;
   readonly head: number | "keep";
   readonly seed?: number;
@@ -52,6 +53,7 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
       ).choices(["exact", "fixed", "reference"]),
     )
     .option("--outliers <share>", "codebook: share of the weights kept apart, 32 bits each (0.005 is much)", share)
+    .option("--group-count <n>", "codebook: groups of columns per row, each with tables of its own", integer(1))
     .option("--group-size <n>", "bcq: columns that share scales (default: 96 where possible)", integer(1))
     .option("--offset", "bcq: an offset per group")
     .addOption(
@@ -116,6 +118,7 @@ export function addQuantizeCommand(program: Command, context: CommandContext): v
         offset: options.offset,
         effort: options.effort,
         optimizeFor: options.optimizeFor,
+        groupCount: options.groupCount,
         outliers: options.outliers,
         head: options.head,
         sensitivity,

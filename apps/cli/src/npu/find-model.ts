@@ -81,7 +81,11 @@ function storageOf(config: JsonObject): Omit<FoundModel, "shape"> {
     typeof head === "number" && Number.isInteger(head) && head >= 1 && head <= MAXIMUM_NESTED_PRECISION
       ? { headBits: head }
       : {};
-  if (nested.codec === "codebook" || nested.codec === "uniform") return { codec: { codec: nested.codec }, ...headBits };
+  if (nested.codec === "uniform") return { codec: { codec: "uniform" }, ...headBits };
+  if (nested.codec === "codebook") {
+    const groups = typeof nested.group_count === "number" ? { groupCount: nested.group_count } : {};
+    return { codec: { codec: "codebook", ...groups }, ...headBits };
+  }
   if (nested.codec !== "bcq") return headBits;
   const groupSize = typeof nested.group_size === "number" ? nested.group_size : USUAL_GROUP_SIZE;
   return { codec: { codec: "bcq", groupSize, offsets: nested.offsets === true }, ...headBits };

@@ -21,9 +21,13 @@ export function dequantizeNested(weight: NestedWeight, precision: Precision = we
     case "codebook": {
       const half = float16Table();
       const table = weight.tables.get(precision) ?? new Uint16Array(0);
+      const { groupCount = 1 } = weight;
+      const groupColumns = columns / groupCount;
       for (let row = 0, i = 0; row < rows; row++) {
-        const base = row * 2 ** precision;
-        for (const end = i + columns; i < end; i++) values[i] = half[table[base + labels[i]!]!]!;
+        for (let group = row * groupCount; group < (row + 1) * groupCount; group++) {
+          const base = group * 2 ** precision;
+          for (const end = i + groupColumns; i < end; i++) values[i] = half[table[base + labels[i]!]!]!;
+        }
         const { starts, columns: places, values: kept } = weight.outliers ?? NO_OUTLIERS;
         for (let j = starts[row] ?? 0; j < (starts[row + 1] ?? 0); j++) {
           values[row * columns + places[j]!] = half[kept[j]!]!;

@@ -19,6 +19,8 @@ export interface LayerFacts {
   readonly groupSize?: number;
   /** Whether there are offsets; codec `bcq` only. Default `false`. */
   readonly offsets?: boolean;
+  /** Groups per row, each with tables of its own; codec `codebook` only. Default 1. */
+  readonly groupCount?: number;
   /** How many weights are kept apart; codec `codebook` only. Default 0. */
   readonly outliers?: number;
 }
@@ -77,7 +79,11 @@ export function partsOf(layer: LayerFacts): StoredPart[] {
     );
   }
   for (let p = seedBits; p <= bits; p++) {
-    if (layer.codec === "codebook") add({ kind: "table", precision: p }, `table.${p}`, "F16", [rows, 2 ** p], p);
+    if (layer.codec === "codebook") {
+      const { groupCount = 1 } = layer;
+      const shape = groupCount === 1 ? [rows, 2 ** p] : [rows, groupCount, 2 ** p];
+      add({ kind: "table", precision: p }, `table.${p}`, "F16", shape, p);
+    }
     if (layer.codec === "bcq") {
       add({ kind: "scale-codes", precision: p }, `scale_codes.${p}`, "I8", [rows, groups, p], p);
       add({ kind: "scale-steps", precision: p }, `scale_steps.${p}`, "F16", [rows], p);
@@ -105,7 +111,7 @@ export function storedLayerOf(layer: LayerFacts): StoredNestedLayer {
       const planes = p * rows * planeRowBytes(columns);
       if (codec === "codebook") {
         const outliers = layer.outliers ? 4 * (rows + 1) + 4 * layer.outliers : 0;
-        return planes + rows * 2 ** p * 2 + outliers;
+        return planes + rows * (layer.groupCount ?? 1) * 2 ** p * 2 + outliers;
       }
       if (codec === "uniform") return planes + rows * 4;
       const groups = columns / (layer.groupSize ?? columns);

@@ -1,4 +1,10 @@
-import { InvalidFileError, MAXIMUM_NESTED_PRECISION, MAXIMUM_OUTLIER_COLUMNS, UnsupportedError } from "@stepdown/core";
+import {
+  areCodebookGroups,
+  InvalidFileError,
+  MAXIMUM_NESTED_PRECISION,
+  MAXIMUM_OUTLIER_COLUMNS,
+  UnsupportedError,
+} from "@stepdown/core";
 import { integerWithin, isRecord, member, parseJson } from "../json.js";
 import { MAXIMUM_DIMENSION, MAXIMUM_NAME_LENGTH, MAXIMUM_NESTED_LAYERS } from "../limits.js";
 import type { LayerFacts } from "./layer-facts.js";
@@ -21,6 +27,7 @@ export function serializeLayerList(layers: readonly LayerFacts[]): string {
       bits: layer.bits,
       follows_precision: layer.followsPrecision,
       ...(layer.codec === "bcq" ? { group_size: layer.groupSize, offsets: layer.offsets === true } : {}),
+      ...((layer.groupCount ?? 1) > 1 ? { group_count: layer.groupCount } : {}),
       ...(layer.outliers ? { outliers: layer.outliers } : {}),
     })),
   );
@@ -83,11 +90,16 @@ function parseLayer(entry: unknown, label: string): LayerFacts {
   if (facts.rows * columns > Number.MAX_SAFE_INTEGER / 64) {
     throw new InvalidFileError(`${label}: "${name}" is impossibly large, ${facts.rows} × ${columns}`);
   }
-  if (member(entry, "outliers") !== undefined) {
-    const most = codec === "codebook" && columns <= MAXIMUM_OUTLIER_COLUMNS ? facts.rows * columns : 0;
-    return { ...facts, outliers: integer("outliers", 1, most) };
+  const has = (key: string): boolean => member(entry, key) !== undefined;
+  const mostOutliers = codec === "codebook" && columns <= MAXIMUM_OUTLIER_COLUMNS ? facts.rows * columns : 0;
+  const outliers = has("outliers") ? { outliers: integer("outliers", 1, mostOutliers) } : {};
+  const groupCount = has("group_count") ? integer("group_count", 1, codec === "codebook" ? columns : 1) : 1;
+  if (!areCodebookGroups(columns, groupCount)) {
+    throw new InvalidFileError(
+      `${label}: "${name}" has ${groupCount} groups, which do not divide its ${columns} columns by whole bytes`,
+    );
   }
-  if (codec !== "bcq") return facts;
+  if (codec !== "bcq") return { ...facts, ...outliers, ...(groupCount > 1 ? { groupCount } : {}) };
   const groupSize = integer("group_size", 1, columns);
   if (columns % groupSize !== 0) {
     throw new InvalidFileError(

@@ -33,6 +33,7 @@ export function nestedLayerSource(
   const scalesOf = (precision: Precision) => (weight.codec === "bcq" ? weight.scales.get(precision) : undefined);
   const outliersOf = () => (weight.codec === "codebook" ? weight.outliers : undefined);
   const outliers = outliersOf()?.values.length ?? 0;
+  const groupCount = weight.codec === "codebook" ? (weight.groupCount ?? 1) : 1;
   return {
     name,
     codec: weight.codec,
@@ -44,6 +45,7 @@ export function nestedLayerSource(
     ...(weight.codec === "bcq"
       ? { groupSize: weight.groupSize, offsets: weight.scales.get(weight.seedBits)?.offsets !== undefined }
       : {}),
+    ...(groupCount > 1 ? { groupCount } : {}),
     ...(outliers > 0 ? { outliers } : {}),
     async read(part) {
       switch (part.kind) {

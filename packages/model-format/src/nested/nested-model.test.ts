@@ -1,7 +1,13 @@
 import { mkdtemp, readFile, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { CodebookWeight, NestedWeight, Precision, SparseOutliers } from "@stepdown/core";
+import {
+  type CodebookWeight,
+  InvalidFileError,
+  type NestedWeight,
+  type Precision,
+  type SparseOutliers,
+} from "@stepdown/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { STREAM_CHUNK_BYTES } from "../limits.js";
 import { float32ToFloat16 } from "../numbers/float16.js";
@@ -10,6 +16,7 @@ import type { ByteSource } from "../sources/byte-source.js";
 import type { ModelDirectory } from "../sources/model-directory.js";
 import { openPathDirectory } from "../sources/path-directory.js";
 import { dequantizeNested } from "./dequantize-nested.js";
+import { parseLayerList } from "./layer-list.js";
 import { nestedLayerSource } from "./layer-sources.js";
 import { packPlanes, unpackLabels } from "./planes.js";
 import { writeNestedModel } from "./write-nested-model.js";
@@ -166,6 +173,43 @@ describe("outliers", () => {
     damage(damaged.outliers!);
     await using checkpoint = await openCheckpoint(await writeOutliers(name, damaged));
     await expect(checkpoint.readLinear("model.layers.0.mlp.up_proj")).rejects.toThrow(/outliers.*damaged/);
+  });
+});
+
+describe("groups of columns", () => {
+  const plain = makeWeight("codebook", 5, 48, 2, 4) as CodebookWeight;
+  const tables = new Map(
+    [2, 3, 4].map((p) => [p, float32ToFloat16(Float32Array.from({ length: 5 * 3 * 2 ** p }, (_, i) => i))]),
+  );
+  const weight: CodebookWeight = { ...plain, groupCount: 3, tables };
+
+  test("come back at every precision, each with its tables", async () => {
+    const directory = await writeOutliers("groups", withOutliers(weight));
+    await using checkpoint = await openCheckpoint(directory);
+    const read = await checkpoint.readLinear("model.layers.0.mlp.up_proj");
+    expect(read).toEqual(withOutliers(weight));
+    for (const p of [2, 3, 4]) {
+      const labels = unpackLabels(weight.planes.slice(0, p), 5, 48, p);
+      const expected = Float32Array.from(labels, (label, i) => Math.floor(i / 16) * 2 ** p + label);
+      expect(dequantizeNested(weight, p)).toEqual(expected);
+      const { bytesAt } = checkpoint.nestedLayers.get("model.layers.0.mlp.up_proj")!;
+      const outliers = withOutliers(weight).outliers!.values.length;
+      expect(bytesAt(p)).toBe(5 * 6 * p + 5 * 3 * 2 ** p * 2 + 4 * 6 + 4 * outliers);
+    }
+  });
+
+  test.each([
+    ["codebook", 5],
+    ["codebook", 4],
+    ["codebook", 0],
+    ["codebook", 1.5],
+    ["codebook", "3"],
+    ["uniform", 2],
+    ["bcq", 2],
+  ])("a %s layer of 48 columns with %o is refused", (codec, group_count) => {
+    const layer = { ...{ name: "a", codec, rows: 5, columns: 48, seed_bits: 2, bits: 4 }, follows_precision: true };
+    const list = JSON.stringify([{ ...layer, group_size: 48, group_count }]);
+    expect(() => parseLayerList(list, "x")).toThrow(InvalidFileError);
   });
 });
 

@@ -77,7 +77,8 @@ export async function readNestedWeight(
       tables.set(p, await readHalves({ kind: "table", precision: p }, read, `${label} table of ${p} bits`));
     }
     const outliers = layer.outliers ? { outliers: await readOutliers(layer, read, `${label} outliers`) } : {};
-    return { codec: "codebook", ...shape, tables, ...outliers };
+    const groups = layer.groupCount === undefined ? {} : { groupCount: layer.groupCount };
+    return { codec: "codebook", ...shape, ...groups, tables, ...outliers };
   }
   const scales = new Map<Precision, BinaryScales>();
   for (let p = minimum; p <= maximum; p++) {

@@ -10,7 +10,7 @@ import { quantizeRows, type RowRange } from "./quantize-rows.js";
 export interface PackedRows {
   /** Most significant bit first: `[rows][ceil(columns / 8)]` bytes. */
   readonly planes: readonly Uint8Array[];
-  /** Index b − seedBits: `[rows][2^b]` half-precision patterns. */
+  /** Index b − seedBits: `[rows][groupCount][2^b]` half-precision patterns. */
   readonly tables: readonly Uint16Array[];
 }
 

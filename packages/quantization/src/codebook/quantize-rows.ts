@@ -1,6 +1,6 @@
 /**
- * Rows of one layer → parent labels and one table of centroids per precision. Each row is independent of all others, so a
- * layer may be cut into ranges of rows in any way without changing a bit of the result.
+ * Rows of one layer → parent labels and one table of centroids per precision. Each row, or group of a row's columns, is
+ * independent of all others, so a layer may be cut into ranges of rows in any way without changing a bit of the result.
  *
  * Synchronous and single-threaded; `../pool` spreads it over threads, `pack-rows.ts` turns the result into stored form.
  */
@@ -21,6 +21,8 @@ export interface RowSettings {
   readonly mode: SplitMethod;
   /** Seed of the random numbers of `reference` and `fixed`, started anew for every row. */
   readonly seed: number;
+  /** Groups of neighbouring columns, each clustered like a row of its own. Default: 1. */
+  readonly groupCount?: number;
 }
 
 /** A range of rows. */
@@ -37,25 +39,28 @@ export interface RowRange extends RowSettings {
 export interface ClusteredRows {
   /** `[rows][columns]`, labels of the highest precision. */
   readonly labels: Uint8Array;
-  /** Index b − seedBits: `[rows][2^b]`, not decreasing within a row unless the mode is `reference`. */
+  /** Index b − seedBits: `[rows][groupCount][2^b]`, not decreasing within a group unless the mode is `reference`. */
   readonly tables: readonly Float32Array[];
 }
 
 /** Clusters every row of a range. */
 export function quantizeRows(range: RowRange): ClusteredRows {
-  const { rows, columns, weight, sensitivity, seedBits, bits } = range;
+  const { rows, columns, weight, sensitivity, seedBits, bits, groupCount = 1 } = range;
+  const groups = rows * groupCount;
+  const groupColumns = columns / groupCount;
   const labels = new Uint8Array(rows * columns);
-  const tables = Array.from({ length: bits - seedBits + 1 }, (_, i) => new Float32Array(rows * 2 ** (seedBits + i)));
-  const row = new SortedRow(columns);
-  const seed = createSeeder(range, row);
+  const tables = Array.from({ length: bits - seedBits + 1 }, (_, i) => new Float32Array(groups * 2 ** (seedBits + i)));
+  const group = new SortedRow(groupColumns);
+  const seed = createSeeder(range, group);
   const borders = new Int32Array(2 ** bits + 1);
   const seedBorders = borders.subarray(0, 2 ** seedBits + 1);
-  const sensitivityStride = sensitivity !== undefined && sensitivity.length === columns ? 0 : columns;
-  for (let r = 0; r < rows; r++) {
-    row.load(weight, r * columns, sensitivity, r * sensitivityStride);
-    seed(tables[0]!.subarray(r << seedBits, (r + 1) << seedBits), seedBorders);
-    upscaleRow(row, r, seedBits, bits, range.mode, tables, borders);
-    writeLabels(row, borders, 1 << bits, labels, r * columns);
+  const isPerColumn = sensitivity !== undefined && sensitivity.length === columns;
+  for (let g = 0; g < groups; g++) {
+    const from = g * groupColumns;
+    group.load(weight, from, sensitivity, isPerColumn ? from % columns : from);
+    seed(tables[0]!.subarray(g << seedBits, (g + 1) << seedBits), seedBorders);
+    upscaleRow(group, g, seedBits, bits, range.mode, tables, borders);
+    writeLabels(group, borders, 1 << bits, labels, from);
   }
   return { labels, tables };
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type CodebookWeight, InvalidArgumentError, InvalidFileError, type Sensitivity } from "@stepdown/core";
-import { float16ToFloat32, unpackLabels } from "@stepdown/model-format";
+import { dequantizeNested, float16ToFloat32, unpackLabels } from "@stepdown/model-format";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { quantizeRows } from "../codebook/quantize-rows.js";
 import { createRowPool } from "../pool/create-row-pool.js";
@@ -120,6 +120,57 @@ describe("result", () => {
   test("the weights given are left as they were", () => {
     expect(weight[5]).toBe(Math.fround(Math.sin(25) * 0.05));
     expect(weights.values).toHaveLength(weight.length);
+  });
+});
+
+describe("groups of columns", () => {
+  const grouped = { rows: 37, columns: 96 };
+  const values = weight.slice(0, grouped.rows * grouped.columns);
+  const perColumn: Sensitivity = { kind: "columns", values: Float32Array.from({ length: 96 }, (_, k) => 1 + (k % 5)) };
+  const perWeight: Sensitivity = { kind: "weights", values: values.map((_, i) => perColumn.values[i % 96]!) };
+
+  test.each(["exact", "fixed", "reference"] as const)("are matrices of their own, mode %s", async (mode) => {
+    const options = { bits: 5, mode, pool: pools[1]! };
+    const result = await quantizeLinear(values, grouped, { ...options, groupCount: 4, sensitivity: perColumn });
+    expect(result).toMatchObject({ ...grouped, groupCount: 4 });
+    for (let group = 0; group < 4; group++) {
+      const cut = (all: ArrayLike<number>): Float32Array =>
+        Float32Array.from({ length: 37 * 24 }, (_, i) => all[Math.floor(i / 24) * 96 + group * 24 + (i % 24)]!);
+      const sensitivity: Sensitivity = { kind: "columns", values: perColumn.values.slice(group * 24, group * 24 + 24) };
+      const part = { rows: 37, columns: 24 };
+      const alone = await quantizeLinear(cut(values), part, { ...options, sensitivity });
+      for (const precision of [2, 3, 5]) {
+        expect(cut(dequantizeNested(result, precision))).toEqual(dequantizeNested(alone, precision));
+      }
+    }
+  });
+
+  test("do not depend on threads or on how columns are weighed", async () => {
+    const runs = pools.map((pool) => quantizeLinear(values, grouped, { groupCount: 3, sensitivity: perWeight, pool }));
+    const all = [
+      ...(await Promise.all(runs)),
+      await quantizeLinear(values, grouped, { groupCount: 3, sensitivity: perColumn }),
+    ];
+    expect(new Set(all.map(digest)).size).toBe(1);
+  });
+
+  test("fit better than one table per row", async () => {
+    const errorOf = async (groupCount: number): Promise<number> => {
+      const result = dequantizeNested(await quantizeLinear(values, grouped, { groupCount, pool: pools[0]! }), 3);
+      return result.reduce((sum, value, i) => sum + (value - values[i]!) ** 2, 0);
+    };
+    expect(await errorOf(4)).toBeLessThan(0.8 * (await errorOf(1)));
+  });
+
+  test("that rows cannot be cut into are refused, and with error feedback", async () => {
+    for (const groupCount of [0, -1, 1.5, Number.NaN]) {
+      await expect(quantizeLinear(values, grouped, { groupCount })).rejects.toThrow(/positive integer/);
+    }
+    await expect(quantizeLinear(values, grouped, { groupCount: 5, name: "x" })).rejects.toThrow(
+      "groupCount is 5; the 96 columns of x can be cut into 1, 2, 3, 4, 6, 12 groups.",
+    );
+    const run = quantizeLinear(values, grouped, { groupCount: 2, effort: "best" });
+    await expect(run).rejects.toThrow(/groupCount is 2 and the effort best/);
   });
 });
 

@@ -2,12 +2,11 @@
  * One linear layer → nested codebook planes and tables.
  */
 import type { CodebookWeight, LinearShape, Precision, Sensitivity } from "@stepdown/core";
-import type { RowSettings } from "../codebook/quantize-rows.js";
 import type { SplitMethod } from "../codebook/split.js";
 import { type EffortOptions, resolveEffort } from "../feedback/resolve-effort.js";
 import { checkLayer, type LayerOptions, quantizeRanges } from "./quantize-ranges.js";
 import { quantizeWithFeedback } from "./quantize-with-feedback.js";
-import { resolveSettings } from "./resolve-settings.js";
+import { checkGroupCount, type ResolvedSettings, resolveSettings } from "./resolve-settings.js";
 
 /** How clusters are found; see the README for what each is good for. */
 export type QuantizationMode = SplitMethod;
@@ -22,6 +21,11 @@ export interface CodebookOptions extends EffortOptions {
   mode?: QuantizationMode;
   /** Seed of the random numbers of `reference` and `fixed`, an integer from 0 to 2³²−1. Default: 0. */
   seed?: number;
+  /**
+   * Equal groups of neighbouring columns per row, each clustered on its own with tables of its own (16 · 2^p bits each); a
+   * multiple of 8 columns each. Not with error feedback. Default: 1.
+   */
+  groupCount?: number;
 }
 
 /** Options of {@link quantizeLinear}. */
@@ -39,16 +43,19 @@ export async function quantizeLinear(
   const settings = resolveSettings(options);
   checkLayer(weight, shape, options);
   const { rows, columns } = shape;
-  const { seedBits, bits } = settings;
+  const { seedBits, bits, groupCount } = settings;
+  checkGroupCount(columns, groupCount, options.name ?? "the weight");
   const { rowBytes, planes, tables } = allocate(shape, settings);
   const place = (packed: { planes: readonly Uint8Array[]; tables: readonly Uint16Array[] }, start: number): void => {
     for (const [j, plane] of packed.planes.entries()) planes[j]!.set(plane, start * rowBytes);
-    for (const [i, table] of packed.tables.entries()) tables.get(seedBits + i)!.set(table, start << (seedBits + i));
+    const group = start * groupCount;
+    for (const [i, table] of packed.tables.entries()) tables.get(seedBits + i)!.set(table, group << (seedBits + i));
   };
   const effort = resolveEffort(options, settings);
   if (effort.effort === "quick") await quantizeRanges(weight, shape, { codec: "codebook", settings, place }, options);
   else await quantizeWithFeedback(weight, shape, { codec: "codebook feedback", effort, settings, place }, options);
-  return { codec: "codebook", rows, columns, seedBits, bits, planes, tables };
+  const groups = groupCount === 1 ? {} : { groupCount };
+  return { codec: "codebook", rows, columns, seedBits, bits, ...groups, planes, tables };
 }
 
 interface Allocated {
@@ -57,9 +64,9 @@ interface Allocated {
   readonly tables: Map<Precision, Uint16Array>;
 }
 
-function allocate({ rows, columns }: LinearShape, { seedBits, bits }: RowSettings): Allocated {
+function allocate({ rows, columns }: LinearShape, { seedBits, bits, groupCount }: ResolvedSettings): Allocated {
   const rowBytes = Math.ceil(columns / 8);
   const tables = new Map<Precision, Uint16Array>();
-  for (let b = seedBits; b <= bits; b++) tables.set(b, new Uint16Array(rows * 2 ** b));
+  for (let b = seedBits; b <= bits; b++) tables.set(b, new Uint16Array(rows * groupCount * 2 ** b));
   return { rowBytes, planes: Array.from({ length: bits }, () => new Uint8Array(rows * rowBytes)), tables };
 }

@@ -1,4 +1,10 @@
-import { InvalidArgumentError, MAXIMUM_NESTED_PRECISION, type Precision } from "@stepdown/core";
+import {
+  areCodebookGroups,
+  InvalidArgumentError,
+  MAXIMUM_NESTED_PRECISION,
+  type Precision,
+  UnsupportedError,
+} from "@stepdown/core";
 import type { RowSettings } from "../codebook/quantize-rows.js";
 import type { CodebookOptions, QuantizationMode } from "./quantize-linear.js";
 
@@ -29,9 +35,12 @@ export function resolvePrecisions(options: { seedBits?: Precision; bits?: Precis
   return { seedBits, bits };
 }
 
+/** Settings of the codebook codec, all of them. */
+export type ResolvedSettings = Required<RowSettings>;
+
 /** Fills in the defaults of the codebook codec and refuses what can never work. */
-export function resolveSettings(options: CodebookOptions): RowSettings {
-  const { mode = "exact", seed = 0 } = options;
+export function resolveSettings(options: CodebookOptions): ResolvedSettings {
+  const { mode = "exact", seed = 0, groupCount = 1, effort = "quick" } = options;
   const precisions = resolvePrecisions(options);
   if (!MODES.includes(mode)) {
     throw new InvalidArgumentError(`The mode is ${JSON.stringify(mode)}; known modes are ${MODES.join(", ")}.`);
@@ -39,5 +48,22 @@ export function resolveSettings(options: CodebookOptions): RowSettings {
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
     throw new InvalidArgumentError(`seed is ${seed}; it has to be an integer from 0 to 2^32 - 1.`);
   }
-  return { ...precisions, mode, seed };
+  if (!Number.isInteger(groupCount) || groupCount < 1) {
+    throw new InvalidArgumentError(`groupCount is ${groupCount}; it has to be a positive integer.`);
+  }
+  if (groupCount > 1 && effort !== "quick") {
+    throw new UnsupportedError(
+      `groupCount is ${groupCount} and the effort ${effort}; error feedback knows one table per row. Leave groupCount out, or choose the effort quick.`,
+    );
+  }
+  return { ...precisions, mode, seed, groupCount };
+}
+
+/** Refuses groups that a layer cannot have; `name` is for messages. */
+export function checkGroupCount(columns: number, groupCount: number, name: string): void {
+  if (areCodebookGroups(columns, groupCount)) return;
+  const possible = Array.from({ length: columns }, (_, i) => i + 1).filter((n) => areCodebookGroups(columns, n));
+  throw new InvalidArgumentError(
+    `groupCount is ${groupCount}; the ${columns} columns of ${name} can be cut into ${possible.join(", ")} groups.`,
+  );
 }

@@ -3,19 +3,18 @@
  */
 import { InvalidArgumentError, UnsupportedError } from "@stepdown/core";
 import type { BinarySettings } from "../binary/quantize-binary-rows.js";
-import type { RowSettings } from "../codebook/quantize-rows.js";
 import { type ResolvedEffort, resolveEffort } from "../feedback/resolve-effort.js";
 import type { BinaryCodedOptions } from "../linear/quantize-binary-coded.js";
 import type { CodebookOptions } from "../linear/quantize-linear.js";
-import { resolvePrecisions, resolveSettings } from "../linear/resolve-settings.js";
+import { type ResolvedSettings, resolvePrecisions, resolveSettings } from "../linear/resolve-settings.js";
 
 /** Settings of either codec; `groupSize` as asked for, absent where every layer chooses. */
 export type CodecSettings =
-  | ({ readonly codec: "codebook" } & RowSettings & ResolvedEffort)
+  | ({ readonly codec: "codebook" } & ResolvedSettings & ResolvedEffort)
   | ({ readonly codec: "bcq"; readonly groupSize?: number } & BinarySettings & ResolvedEffort);
 
 /** Options that belong to one codec only. */
-const OWN_OPTIONS = { codebook: ["mode", "seed"], bcq: ["groupSize", "offset"] } as const;
+const OWN_OPTIONS = { codebook: ["mode", "seed", "groupCount"], bcq: ["groupSize", "offset"] } as const;
 
 /** The binary code where errors can be weighed and nothing is asked for that only the codebook has. */
 function defaultCodec(options: CodebookOptions & { sensitivity?: unknown; outliers?: number }): CodecSettings["codec"] {
@@ -50,6 +49,9 @@ export function metadataOf(settings: CodecSettings): Record<string, unknown> {
     ...(settings.optimizeFor === undefined ? {} : { optimize_for: settings.optimizeFor }),
   };
   return settings.codec === "codebook"
-    ? { mode: settings.mode, seed: settings.seed, ...effort }
+    ? {
+        ...{ mode: settings.mode, seed: settings.seed, ...effort },
+        ...(settings.groupCount === 1 ? {} : { group_count: settings.groupCount }),
+      }
     : { ...effort, group_size: settings.groupSize ?? null, offsets: settings.offset };
 }

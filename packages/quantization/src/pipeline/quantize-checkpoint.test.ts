@@ -339,6 +339,41 @@ describe("refusals", () => {
   });
 });
 
+describe("groups of columns", () => {
+  test("are those of quantizeLinear, outliers beside them, and count in the bits", async () => {
+    const options = { bits: 4, groupCount: 3, outliers: 0.01 };
+    const grouped = await quantize(createModel(), options);
+    const plain = await quantize(createModel(), { ...options, groupCount: 1, directory: join(folder, "plain") });
+    const bitsAt = ({ precisions }: typeof grouped, i: number): number => precisions[i]!.effectiveBits;
+    expect(bitsAt(grouped, 2) - bitsAt(plain, 2)).toBeCloseTo((2 * 16 * 2 ** 4) / HIDDEN, 6);
+    await using source = createModel();
+    await using model = await openCheckpoint(grouped.directory, { verify: "always" });
+    expect(model.config.quantization_config).toMatchObject({ codec: "codebook", group_count: 3 });
+    let kept = 0;
+    for (const name of linearLayerNames(source.config)) {
+      const { outliers, ...weight } = (await model.readLinear(name)) as CodebookWeight;
+      const without = (await source.readFloat32(`${name}.weight`)).slice();
+      for (let row = 0; outliers !== undefined && row < HIDDEN; row++) {
+        for (let i = outliers.starts[row]!; i < outliers.starts[row + 1]!; i++) {
+          without[row * HIDDEN + outliers.columns[i]!] = 0;
+          kept++;
+        }
+      }
+      const shape = { rows: HIDDEN, columns: HIDDEN };
+      expect(weight).toEqual(await quantizeLinear(without, shape, { bits: 4, groupCount: 3 }));
+    }
+    expect(kept).toBeGreaterThan(0);
+  });
+
+  test("that a layer cannot have, or of the other codec, are refused before anything is written", async () => {
+    await expect(quantize(createModel(), { groupCount: 4 })).rejects.toThrow(
+      /groupCount is 4; the 24 columns of model/,
+    );
+    await expect(quantize(createModel(), { groupCount: 2, codec: "bcq" })).rejects.toThrow(/codec codebook/);
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
 describe("outliers", () => {
   const share = 0.02;
 

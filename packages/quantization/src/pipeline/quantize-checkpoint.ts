@@ -18,6 +18,7 @@ import { resolveGroupSize } from "../binary/group-size.js";
 import { readLibraryVersion } from "../library-version.js";
 import type { BinaryCodedOptions } from "../linear/quantize-binary-coded.js";
 import type { CodebookOptions } from "../linear/quantize-linear.js";
+import { checkGroupCount } from "../linear/resolve-settings.js";
 import { createRowPool } from "../pool/create-row-pool.js";
 import { type CodecSettings, metadataOf, resolveCodec } from "./codec-settings.js";
 import { floatTensorSources } from "./float-tensors.js";
@@ -30,8 +31,8 @@ import { textAssetFiles } from "./text-asset-files.js";
 import { inspectWorkDirectory, openWorkDirectory } from "./work-directory.js";
 
 /**
- * Options of {@link quantizeCheckpoint}. `mode`, `seed` and `outliers` belong to the codec `codebook`, `groupSize` and
- * `offset` to `bcq`.
+ * Options of {@link quantizeCheckpoint}. `mode`, `seed`, `groupCount` and `outliers` belong to the codec `codebook`,
+ * `groupSize` and `offset` to `bcq`.
  */
 export interface QuantizeCheckpointOptions extends CodebookOptions, BinaryCodedOptions, WaitOptions {
   /** The float model. It is not disposed of here. */
@@ -157,9 +158,12 @@ function factsOf(
   }
   const { codec, seedBits, bits } = settings;
   const facts = { name, codec, rows, columns, seedBits, bits, followsPrecision: true };
-  return codec === "codebook"
-    ? facts
-    : { ...facts, groupSize: resolveGroupSize(columns, settings.groupSize, name), offsets: settings.offset };
+  if (codec === "codebook") {
+    const { groupCount } = settings;
+    checkGroupCount(columns, groupCount, name);
+    return groupCount === 1 ? facts : { ...facts, groupCount };
+  }
+  return { ...facts, groupSize: resolveGroupSize(columns, settings.groupSize, name), offsets: settings.offset };
 }
 
 /** What is known of the source without reading its weights; those are compared layer by layer. */

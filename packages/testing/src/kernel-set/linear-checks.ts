@@ -127,6 +127,39 @@ export const linearChecks: readonly KernelCheck[] = [
     },
   },
   {
+    name: "multiplies codebook weights with several tables per row",
+    feature: "table-groups",
+    async check(sets) {
+      if (isAbsent(sets, "codebook")) return refuseAbsent(sets, "codebook");
+      const precisions = consecutive(nestedPrecisions(sets.candidate, "codebook"));
+      const range = { codec: "codebook", seedBits: precisions[0]!, bits: precisions.at(-1)! } as const;
+      const shapes = [
+        [16, 2],
+        [72, 3],
+        [576, 2],
+        [576, 72],
+      ] as const;
+      for (const [seed, [columns, groupCount]] of shapes.entries()) {
+        for (const sparse of [undefined, 0.1]) {
+          const apart = sparse === undefined ? {} : { sparse };
+          const weight = createRandomLinearWeight({ ...range, rows: 19, columns, groupCount, seed, ...apart });
+          // A weight without groups beside it wants the same input in another form.
+          const plain = createRandomLinearWeight({ ...range, rows: 19, columns, seed });
+          for (const tokens of [1, 3]) {
+            if (tokens > sets.candidate.capabilities.maximumTokens) continue;
+            const call = { weights: [plain, weight, plain], precisions, tokens };
+            await compareLinear(sets, call, `${groupCount} groups of ${columns / groupCount} columns`);
+          }
+        }
+      }
+      const good = createRandomLinearWeight({ ...range, rows: 4, columns: 48, groupCount: 2 }) as CodebookWeight;
+      for (const groupCount of [0, 1.5, 5, 4, 3]) {
+        const bad = { ...good, groupCount };
+        await expectRefusal(() => sets.candidate.prepareLinear(bad), ["InvalidArgumentError"], `${groupCount} groups`);
+      }
+    },
+  },
+  {
     name: "multiplies codebook weights with outliers that replace what the tables say",
     feature: "outliers",
     async check(sets) {

@@ -29,7 +29,7 @@ export interface KernelCheck {
 }
 
 /** Parts of the contract that an implementation may leave out if it says why. */
-export type KernelSetFeature = "odd-columns" | "small-groups" | "outliers" | "memory-reuse";
+export type KernelSetFeature = "odd-columns" | "small-groups" | "table-groups" | "outliers" | "memory-reuse";
 
 /** Makes things in one kernel set and frees them all at the end. */
 export class Scratch {
