@@ -68,6 +68,31 @@ describe("stepdown quantize", () => {
     }
   });
 
+  it("gives every group of columns tables of its own", async () => {
+    const out = join(folder, "groups");
+    const made = await json(["quantize", embeddedModelPath, "--out", out, "--bits", "3", "--group-count", "2"]);
+    const shape = await json(["inspect", nested]);
+    const more = made.precisions[1].effectiveBits - shape.precisions[1].effectiveBits;
+    const { hiddenSize, intermediateSize } = shape.shapes;
+    expect(more).toBeGreaterThan((16 * 8) / intermediateSize);
+    expect(more).toBeLessThan((16 * 8) / hiddenSize);
+    const said = await json([
+      ...["generate", "--model", out, "--prompt", "Once upon a time", "--schedule", "3,2@2"],
+      ...["--max-new-tokens", "5"],
+    ]);
+    expect(said.tokens).toHaveLength(5);
+    const refused = await stepdown([
+      "quantize",
+      embeddedModelPath,
+      "--out",
+      join(folder, "never"),
+      "--group-count",
+      "5",
+    ]);
+    expect(refused).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(refused.stderr).toMatch(/groupCount is 5; the 192 columns of model\.layers\.0/);
+  });
+
   it("refuses a calibration text that is too short before any work", async () => {
     const text = join(folder, "short.txt");
     await writeFile(text, "Too short.");
