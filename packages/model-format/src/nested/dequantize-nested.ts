@@ -47,18 +47,20 @@ export function dequantizeNested(weight: NestedWeight, precision: Precision = we
       const half = float16Table();
       const scales = weight.scales.get(precision);
       if (scales === undefined) throw new PrecisionUnavailableError(`the weight holds no scales of ${precision} bits`);
+      const { codes, steps, offsets } = scales;
       const groups = columns / weight.groupSize;
+      // A group's sums over its first and its last planes: exact in float64, so that their order does not matter.
+      const lowBits = precision >> 1;
+      const highSums = new Float64Array(2 ** (precision - lowBits));
+      const lowSums = new Float64Array(2 ** lowBits);
       for (let row = 0, i = 0; row < rows; row++) {
-        const step = half[scales.steps[row]!]!;
+        const step = half[steps[row]!]!;
         for (let group = row * groups; group < (row + 1) * groups; group++) {
-          const offset = (scales.offsets?.[group] ?? 0) * step;
+          const middle = (group + 1) * precision - lowBits;
+          fillSignedSums(codes.subarray(group * precision, middle), step, offsets?.[group] ?? 0, highSums);
+          fillSignedSums(codes.subarray(middle, middle + lowBits), step, 0, lowSums);
           for (const end = i + weight.groupSize; i < end; i++) {
-            let sum = offset;
-            for (let bit = 0; bit < precision; bit++) {
-              const alpha = scales.codes[group * precision + bit]! * step;
-              sum += (labels[i]! >> (precision - 1 - bit)) & 1 ? alpha : -alpha;
-            }
-            values[i] = sum;
+            values[i] = highSums[labels[i]! >> lowBits]! + lowSums[labels[i]! & (lowSums.length - 1)]!;
           }
         }
       }
@@ -66,5 +68,19 @@ export function dequantizeNested(weight: NestedWeight, precision: Precision = we
     }
     default:
       return weight satisfies never;
+  }
+}
+
+/** `sums[u] = (offset + Σ_i ±codes[i]) · step`, + where bit i of u is set, most significant first; 2^codes.length sums. */
+function fillSignedSums(codes: Int8Array, step: number, offset: number, sums: Float64Array): void {
+  sums[0] = offset * step;
+  let count = 1;
+  for (const code of codes) {
+    for (let u = count - 1; u >= 0; u--) {
+      const sum = sums[u]!;
+      sums[2 * u + 1] = sum + code * step;
+      sums[2 * u] = sum - code * step;
+    }
+    count *= 2;
   }
 }
