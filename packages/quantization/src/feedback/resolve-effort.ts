@@ -37,9 +37,13 @@ const WORK = {
 
 /**
  * What an error counts at each precision: about the inverse of what errors are, so that planes serve all in proportion, more
- * at 2 bits, where few models still work, and at 6 and 8, which are there to be as good as the float model.
+ * at 2 bits, where few models still work. Of the binary code also more at 6 and 8 bits, which are there to be as good as the
+ * float model, at the cost of 7; free tables need less help at the ends.
  */
-const IMPORTANCE: readonly number[] = [0, 0, 192, 16, 180, 500, 4000, 60, 20000];
+const IMPORTANCE = {
+  bcq: [0, 0, 192, 16, 180, 500, 4000, 60, 20000],
+  codebook: [0, 0, 48, 32, 180, 500, 4000, 8000, 20000],
+} as const;
 
 /** What errors count at precisions that were not named. */
 const UNNAMED = 1 / 16;
@@ -78,7 +82,8 @@ export function planOf(
   optimizeFor: readonly Precision[] | undefined,
 ): FeedbackPlan {
   const named = (p: number): boolean => optimizeFor === undefined || optimizeFor.includes(p);
-  return { ...WORK[codec][effort], importance: IMPORTANCE.map((weight, p) => (named(p) ? weight : weight * UNNAMED)) };
+  const importance = IMPORTANCE[codec].map((weight, p) => (named(p) ? weight : weight * UNNAMED));
+  return { ...WORK[codec][effort], importance };
 }
 
 /** The moments that feedback needs; refuses anything else. */
