@@ -26,7 +26,7 @@ function quantize(
       ? packRows({ ...range, sensitivity })
       : quantizeFeedbackCodebooks({
           ...range,
-          ...planOf("codebook", effort, optimizeFor),
+          ...planOf("codebook", effort, { seedBits, optimizeFor }),
           moments: factorMoments({ moments: moments.slice(), columns }),
         });
   const tables = new Map(packed.tables.map((table, i) => [seedBits + i, table]));

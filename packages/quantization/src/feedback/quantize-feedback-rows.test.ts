@@ -27,7 +27,7 @@ function quantize(problem: Problem, { seedBits, bits, offset = false, effort = "
         })
       : quantizeFeedbackRows({
           ...range,
-          ...planOf("bcq", effort, optimizeFor),
+          ...planOf("bcq", effort, { seedBits, optimizeFor }),
           moments: factorMoments({ moments: moments.slice(), columns, groupSize }),
         } satisfies FeedbackRowRange);
   return { packed, weight: toWeight(packed, problem, seedBits, bits) };
@@ -48,8 +48,8 @@ describe("loss", () => {
       { seedBits: 4, bits: 4 },
       { seedBits: 2, bits: 5, offset: true },
     ];
-    const { importance } = planOf("bcq", "best", undefined);
     const logarithms = cases.map((settings, index) => {
+      const { importance } = planOf("bcq", "best", settings);
       const problem = createProblem(index + 1, 24, 96, 48);
       const [quick, calibrated, best] = (["quick", "calibrated", "best"] as const).map((effort) =>
         losses(problem, quantize(problem, { ...settings, effort }).weight),

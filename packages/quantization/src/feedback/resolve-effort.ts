@@ -36,14 +36,17 @@ const WORK = {
 } as const;
 
 /**
- * What an error counts at each precision: about the inverse of what errors are, so that planes serve all in proportion, more
- * at 2 bits, where few models still work. Of the binary code also more at 6 and 8 bits, which are there to be as good as the
- * float model, at the cost of 7; free tables need less help at the ends.
+ * What an error counts at each precision: about the inverse of what errors are, so that planes serve all in proportion. Of the
+ * binary code more at 2 bits, where few models still work, and at 6 and 8 bits, which are there to be as good as the float
+ * model, at the cost of 7; free tables need less help.
  */
 const IMPORTANCE = {
-  bcq: [0, 0, 192, 16, 180, 500, 4000, 60, 20000],
-  codebook: [0, 0, 48, 32, 180, 500, 4000, 8000, 20000],
+  bcq: [0, 0, 48, 16, 180, 500, 4000, 60, 20000],
+  codebook: [0, 0, 12, 32, 180, 500, 4000, 8000, 20000],
 } as const;
+
+/** How many times more it counts at a model's lowest precision, which has the fewest planes to make up for the others' needs. */
+const LOWEST = 4;
 
 /** What errors count at precisions that were not named. */
 const UNNAMED = 1 / 16;
@@ -79,10 +82,11 @@ export function resolveEffort(
 export function planOf(
   codec: keyof typeof WORK,
   effort: Exclude<Effort, "quick">,
-  optimizeFor: readonly Precision[] | undefined,
+  { seedBits, optimizeFor }: { readonly seedBits: Precision; readonly optimizeFor?: readonly Precision[] | undefined },
 ): FeedbackPlan {
-  const named = (p: number): boolean => optimizeFor === undefined || optimizeFor.includes(p);
-  const importance = IMPORTANCE[codec].map((weight, p) => (named(p) ? weight : weight * UNNAMED));
+  const factorOf = (p: Precision): number =>
+    (p === seedBits ? LOWEST : 1) * (optimizeFor === undefined || optimizeFor.includes(p) ? 1 : UNNAMED);
+  const importance = IMPORTANCE[codec].map((weight, p) => weight * factorOf(p));
   return { ...WORK[codec][effort], importance };
 }
 

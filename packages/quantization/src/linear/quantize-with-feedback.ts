@@ -46,7 +46,7 @@ export async function quantizeWithFeedback<C extends FeedbackCodec>(
     // Copied, because a pool's tasks give their memory away.
     const moments = await pool.quantize("moments", { columns: shape.columns, ...group, moments: values.slice() });
     options.signal?.throwIfAborted();
-    const added: Added = { ...planOf(FAMILY[codec], effort, optimizeFor), moments };
+    const added: Added = { ...planOf(FAMILY[codec], effort, { seedBits: settings.seedBits, optimizeFor }), moments };
     const plan = { codec, settings: { ...settings, ...added }, place, weightsPerRange: WEIGHTS_PER_RANGE };
     const { sensitivity: _, ...rest } = options;
     await quantizeRanges(weight, shape, plan as RangePlan<C>, { ...rest, pool });
