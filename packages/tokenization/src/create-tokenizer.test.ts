@@ -226,6 +226,18 @@ describe("what lies beside the vocabulary", () => {
     );
   });
 
+  test.each([
+    ["model", { type: { toString: "" } }],
+    ["normalizer", { type: { toString: "" } }],
+    ["pre_tokenizer", { type: { toString: "" } }],
+    ["pre_tokenizer", { type: "Split", behavior: { toString: "" }, pattern: { String: "x" } }],
+    ["post_processor", { type: { toString: "" } }],
+    ["decoder", { type: { toString: "" } }],
+  ])("a %s with an object that has a toString of its own is refused: %o", (component, config) => {
+    const run = () => createTokenizer({ tokenizerJson: { ...byteLevelTokenizer(), [component]: config } });
+    expect(run).toThrow(StepdownError);
+  });
+
   test("components nested without end are refused", () => {
     let normalizer: unknown = { type: "Lowercase" };
     for (let depth = 0; depth < 100; depth += 1) normalizer = { type: "Sequence", normalizers: [normalizer] };

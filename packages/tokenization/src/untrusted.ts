@@ -78,5 +78,11 @@ function wrongType(value: unknown, place: string, wanted: string): InvalidFileEr
 }
 
 function describe(value: unknown): string {
-  return `${typeof value} ${String(value).slice(0, 40)}`;
+  return `${typeof value} ${excerpt(value)}`;
+}
+
+/** The beginning of a value from a file, for messages. An object's own `toString` is never called: it may be no function. */
+export function excerpt(value: unknown): string {
+  const text = typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
+  return text.slice(0, 40);
 }

@@ -2,7 +2,7 @@
 import { InvalidFileError, UnsupportedError } from "@stepdown/core";
 import { MAXIMUM_COMPONENT_DEPTH } from "../limits.js";
 import { parsePattern } from "../pattern.js";
-import { asIndex, asList, asObject, type JsonObject, present } from "../untrusted.js";
+import { asIndex, asList, asObject, excerpt, type JsonObject, present } from "../untrusted.js";
 import { byteFallbackStage, byteLevelStage } from "./byte-stages.js";
 import { type DecoderStageFactory, mapStage } from "./decoder-stage.js";
 import { fuseStage, joinStage, metaspaceStage, stripStage, suffixStage, wordPieceStage } from "./text-stages.js";
@@ -71,7 +71,7 @@ function flatten(value: unknown, place: string, depth: number): Step[] {
       return [whole(suffixStage(text(config.suffix, "</w>")))];
     default:
       throw new UnsupportedError(
-        `${place} is of type ${String(config.type).slice(0, 40)}; ByteLevel, ByteFallback, Fuse, Strip, Replace, Metaspace, WordPiece, BPEDecoder and Sequence are implemented.`,
+        `${place} is of type ${excerpt(config.type)}; ByteLevel, ByteFallback, Fuse, Strip, Replace, Metaspace, WordPiece, BPEDecoder and Sequence are implemented.`,
       );
   }
 }

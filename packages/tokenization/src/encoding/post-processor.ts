@@ -1,6 +1,6 @@
 import { InvalidFileError, UnsupportedError } from "@stepdown/core";
 import { MAXIMUM_COMPONENT_DEPTH, MAXIMUM_VOCABULARY_SIZE } from "../limits.js";
-import { asIndex, asList, asObject, asString, isObject, type JsonObject, present } from "../untrusted.js";
+import { asIndex, asList, asObject, asString, excerpt, isObject, type JsonObject, present } from "../untrusted.js";
 
 /** An element of a post-processor's template: ids to add, or one of the two texts. */
 export type TemplateItem =
@@ -53,7 +53,7 @@ function read(value: unknown, place: string, depth: number): PostProcessor | und
       return surround(config, place, 2);
     default:
       throw new UnsupportedError(
-        `${place} is of type ${String(config.type).slice(0, 40)}; TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and Sequence are implemented.`,
+        `${place} is of type ${excerpt(config.type)}; TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and Sequence are implemented.`,
       );
   }
 }

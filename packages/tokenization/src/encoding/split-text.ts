@@ -1,4 +1,5 @@
 import { InvalidFileError } from "@stepdown/core";
+import { excerpt } from "../untrusted.js";
 
 /** What happens to the text that a pattern matches (`behavior` of a Split pre-tokenizer). */
 export type SplitBehavior = "Removed" | "Isolated" | "MergedWithPrevious" | "MergedWithNext" | "Contiguous";
@@ -14,10 +15,10 @@ const behaviors: readonly SplitBehavior[] = [
 /** Reads a `behavior`; files of older versions write it in lower case. Absent means Isolated. */
 export function parseSplitBehavior(value: unknown, place: string): SplitBehavior {
   if (value === undefined || value === null) return "Isolated";
-  const wanted = String(value).replaceAll("_", "").toLowerCase();
+  const wanted = excerpt(value).replaceAll("_", "").toLowerCase();
   const found = behaviors.find((behavior) => behavior.toLowerCase() === wanted);
   if (found === undefined) {
-    throw new InvalidFileError(`${place} is ${String(value).slice(0, 40)}; known behaviors: ${behaviors.join(", ")}.`);
+    throw new InvalidFileError(`${place} is ${excerpt(value)}; known behaviors: ${behaviors.join(", ")}.`);
   }
   return found;
 }

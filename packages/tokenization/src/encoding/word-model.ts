@@ -1,7 +1,7 @@
 /** Models of tokenizer.json: what turns one word into ids. BPE has its own file; WordPiece and Unigram are the library's. */
 import { InvalidFileError, UnsupportedError } from "@stepdown/core";
 import { Unigram, WordPiece } from "../library.js";
-import { guarded, type JsonObject } from "../untrusted.js";
+import { excerpt, guarded, type JsonObject } from "../untrusted.js";
 import { createBytePairModel } from "./byte-pair-model.js";
 import { type EncodeWord, unknownId } from "./encode-word.js";
 
@@ -21,7 +21,7 @@ export function createWordModel(
       return createUnigramModel(model, vocabulary, eosToken);
     default:
       throw new UnsupportedError(
-        `The tokenizer's model is of type ${String(type).slice(0, 40)}; BPE, WordPiece and Unigram are implemented. Convert the tokenizer to one of them.`,
+        `The tokenizer's model is of type ${excerpt(type)}; BPE, WordPiece and Unigram are implemented. Convert the tokenizer to one of them.`,
       );
   }
 }
