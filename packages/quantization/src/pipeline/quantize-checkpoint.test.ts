@@ -349,6 +349,7 @@ describe("groups of columns", () => {
     await using source = createModel();
     await using model = await openCheckpoint(grouped.directory, { verify: "always" });
     expect(model.config.quantization_config).toMatchObject({ codec: "codebook", group_count: 3 });
+    await using pool = await createRowPool({ threads: 0 });
     let kept = 0;
     for (const name of linearLayerNames(source.config)) {
       const { outliers, ...weight } = (await model.readLinear(name)) as CodebookWeight;
@@ -360,7 +361,7 @@ describe("groups of columns", () => {
         }
       }
       const shape = { rows: HIDDEN, columns: HIDDEN };
-      expect(weight).toEqual(await quantizeLinear(without, shape, { bits: 4, groupCount: 3 }));
+      expect(weight).toEqual(await quantizeLinear(without, shape, { bits: 4, groupCount: 3, pool }));
     }
     expect(kept).toBeGreaterThan(0);
   });
