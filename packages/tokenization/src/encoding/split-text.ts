@@ -15,7 +15,7 @@ const behaviors: readonly SplitBehavior[] = [
 /** Reads a `behavior`; files of older versions write it in lower case. Absent means Isolated. */
 export function parseSplitBehavior(value: unknown, place: string): SplitBehavior {
   if (value === undefined || value === null) return "Isolated";
-  const wanted = excerpt(value).replaceAll("_", "").toLowerCase();
+  const wanted = typeof value === "string" ? value.replaceAll("_", "").toLowerCase() : undefined;
   const found = behaviors.find((behavior) => behavior.toLowerCase() === wanted);
   if (found === undefined) {
     throw new InvalidFileError(`${place} is ${excerpt(value)}; known behaviors: ${behaviors.join(", ")}.`);
