@@ -42,14 +42,15 @@ export function checkLinearWeight(weight: LinearWeight): void {
         `prepareLinear: groups of ${weight.groupSize} columns do not divide ${columns} columns.`,
       );
   }
-  const tables = codec === "codebook" ? rows * (weight.groupCount ?? 1) : 0;
-  if (codec === "codebook" && !areCodebookGroups(columns, tables / rows))
+  const groupCount = codec === "codebook" ? (weight.groupCount ?? 1) : 1;
+  if (!areCodebookGroups(columns, groupCount))
     throw new InvalidArgumentError(
-      `prepareLinear: ${columns} columns are no ${weight.groupCount} groups of a multiple of 8 columns each.`,
+      `prepareLinear: ${columns} columns are no ${groupCount} groups of a multiple of 8 columns each.`,
     );
   for (let precision = weight.seedBits; precision <= weight.bits; precision++) {
     if (codec === "codebook") {
-      requireArray(weight.tables?.get(precision), Uint16Array, tables * 2 ** precision, `table of ${precision} bits`);
+      const entries = rows * groupCount * 2 ** precision;
+      requireArray(weight.tables?.get(precision), Uint16Array, entries, `table of ${precision} bits`);
       continue;
     }
     const groups = rows * (columns / weight.groupSize);

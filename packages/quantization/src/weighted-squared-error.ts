@@ -16,8 +16,8 @@ export interface SquaredErrorInput extends ClusteredRows {
 
 /**
  * Σ a (w − table_p[label >> (bits − p)])² over all rows: what clustering minimizes, at one precision. As there, a is the
- * sensitivity (1 without one), and 0 for weights that are 0; a row (or group) that has no mass at all counts nothing here. The tables
- * are taken as computed, before they are rounded to half precision.
+ * sensitivity (1 without one), and 0 for weights that are 0; a row (or group) that has no mass at all counts nothing here.
+ * The tables are taken as computed, before they are rounded to half precision.
  */
 export function weightedSquaredError(input: SquaredErrorInput, precision: number): number {
   const { rows, columns, weight, sensitivity, labels, bits, groupCount = 1 } = input;

@@ -76,10 +76,11 @@ function fillSignedSums(codes: Int8Array, step: number, offset: number, sums: Fl
   sums[0] = offset * step;
   let count = 1;
   for (const code of codes) {
+    const alpha = code * step;
     for (let u = count - 1; u >= 0; u--) {
       const sum = sums[u]!;
-      sums[2 * u + 1] = sum + code * step;
-      sums[2 * u] = sum - code * step;
+      sums[2 * u + 1] = sum + alpha;
+      sums[2 * u] = sum - alpha;
     }
     count *= 2;
   }

@@ -50,7 +50,9 @@ export function metadataOf(settings: CodecSettings): Record<string, unknown> {
   };
   return settings.codec === "codebook"
     ? {
-        ...{ mode: settings.mode, seed: settings.seed, ...effort },
+        mode: settings.mode,
+        seed: settings.seed,
+        ...effort,
         ...(settings.groupCount === 1 ? {} : { group_count: settings.groupCount }),
       }
     : { ...effort, group_size: settings.groupSize ?? null, offsets: settings.offset };

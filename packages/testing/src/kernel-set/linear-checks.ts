@@ -1,6 +1,10 @@
 import type { CodebookWeight, LinearWeight, Precision, SparseOutliers, WeightCodec } from "@stepdown/core";
 import { expectEqual, expectRefusal, expectThat } from "../checks/expectations.js";
-import { createRandomLinearWeight, type RandomWeightKind } from "../random-linear-weight.js";
+import {
+  createRandomLinearWeight,
+  type RandomLinearWeightOptions,
+  type RandomWeightKind,
+} from "../random-linear-weight.js";
 import { compareLinear } from "./linear-comparison.js";
 import { type KernelCheck, type KernelSets, withScratch } from "./scratch.js";
 import {
@@ -36,7 +40,7 @@ const tokenCounts = ({ candidate }: KernelSets): number[] =>
 function widestWeight(
   sets: KernelSets,
   codec: WeightCodec,
-  shape: { rows: number; columns: number; groupSize?: number; seed?: number; kind?: RandomWeightKind },
+  shape: Omit<RandomLinearWeightOptions, "codec" | "seedBits" | "bits" | "offsets">,
 ): { weight: LinearWeight; precisions: Precision[] } {
   if (codec === "dense") return { weight: createRandomLinearWeight({ codec, ...shape }), precisions: [32] };
   const precisions = consecutive(nestedPrecisions(sets.candidate, codec));
@@ -131,8 +135,6 @@ export const linearChecks: readonly KernelCheck[] = [
     feature: "table-groups",
     async check(sets) {
       if (isAbsent(sets, "codebook")) return refuseAbsent(sets, "codebook");
-      const precisions = consecutive(nestedPrecisions(sets.candidate, "codebook"));
-      const range = { codec: "codebook", seedBits: precisions[0]!, bits: precisions.at(-1)! } as const;
       const shapes = [
         [16, 2],
         [72, 3],
@@ -142,9 +144,10 @@ export const linearChecks: readonly KernelCheck[] = [
       for (const [seed, [columns, groupCount]] of shapes.entries()) {
         for (const sparse of [undefined, 0.1]) {
           const apart = sparse === undefined ? {} : { sparse };
-          const weight = createRandomLinearWeight({ ...range, rows: 19, columns, groupCount, seed, ...apart });
+          const shape = { rows: 19, columns, seed };
+          const { weight, precisions } = widestWeight(sets, "codebook", { ...shape, groupCount, ...apart });
           // A weight without groups beside it wants the same input in another form.
-          const plain = createRandomLinearWeight({ ...range, rows: 19, columns, seed });
+          const plain = widestWeight(sets, "codebook", shape).weight;
           for (const tokens of [1, 3]) {
             if (tokens > sets.candidate.capabilities.maximumTokens) continue;
             const call = { weights: [plain, weight, plain], precisions, tokens };
@@ -152,7 +155,7 @@ export const linearChecks: readonly KernelCheck[] = [
           }
         }
       }
-      const good = createRandomLinearWeight({ ...range, rows: 4, columns: 48, groupCount: 2 }) as CodebookWeight;
+      const good = widestWeight(sets, "codebook", { rows: 4, columns: 48, groupCount: 2 }).weight as CodebookWeight;
       for (const groupCount of [0, 1.5, 5, 4, 3]) {
         const bad = { ...good, groupCount };
         await expectRefusal(() => sets.candidate.prepareLinear(bad), ["InvalidArgumentError"], `${groupCount} groups`);
@@ -164,23 +167,17 @@ export const linearChecks: readonly KernelCheck[] = [
     feature: "outliers",
     async check(sets) {
       if (isAbsent(sets, "codebook")) return refuseAbsent(sets, "codebook");
-      const precisions = consecutive(nestedPrecisions(sets.candidate, "codebook"));
-      const range = { codec: "codebook", seedBits: precisions[0]!, bits: precisions.at(-1)! } as const;
       for (const [seed, columns] of COLUMNS.entries()) {
         for (const sparse of [0.01, 0.5, 1]) {
-          const weight = createRandomLinearWeight({ ...range, rows: 19, columns, seed, sparse });
+          const { weight, precisions } = widestWeight(sets, "codebook", { rows: 19, columns, seed, sparse });
           for (const tokens of [1, 3]) {
             if (tokens > sets.candidate.capabilities.maximumTokens) continue;
             await compareLinear(sets, { weights: [weight], precisions, tokens, biases: [true] }, "outliers");
           }
         }
       }
-      const { outliers, ...rest } = createRandomLinearWeight({
-        ...range,
-        rows: 4,
-        columns: 64,
-        sparse: 0.1,
-      }) as CodebookWeight;
+      const { weight: whole } = widestWeight(sets, "codebook", { rows: 4, columns: 64, sparse: 0.1 });
+      const { outliers, ...rest } = whole as CodebookWeight;
       const { starts, columns, values } = outliers!;
       const changed = <T extends Uint16Array | Uint32Array>(array: T, index: number, value: number): T => {
         const copy = array.slice() as T;
