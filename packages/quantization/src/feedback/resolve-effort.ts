@@ -36,17 +36,23 @@ const WORK = {
 } as const;
 
 /**
- * What an error counts at each precision: about the inverse of what errors are, so that planes serve all in proportion. Of the
- * binary code more at 2 bits, where few models still work, and at 6 and 8 bits, which are there to be as good as the float
- * model, at the cost of 7; free tables need less help.
+ * What an error counts at each precision, by codec and by the lowest precision there is. About the inverse of what errors are,
+ * so that planes serve all in proportion; more at the lowest precision, which has the fewest planes to make up for the others'
+ * needs. Of the binary code more at 6 and 8 bits, which are there to be as good as the float model, at the cost of 7, and more
+ * at 4 where 2 bits draw planes away from it; free tables need less help.
  */
-const IMPORTANCE = {
-  bcq: [0, 0, 48, 16, 180, 500, 4000, 60, 20000],
-  codebook: [0, 0, 12, 32, 180, 500, 4000, 8000, 20000],
-} as const;
-
-/** How many times more it counts at a model's lowest precision, which has the fewest planes to make up for the others' needs. */
-const LOWEST = 4;
+const IMPORTANCE: Readonly<Record<"bcq" | "codebook", Readonly<Record<number, readonly number[]>>>> = {
+  bcq: {
+    2: [0, 0, 224, 16, 480, 500, 6000, 60, 26000],
+    3: [0, 0, 0, 64, 180, 500, 4000, 60, 20000],
+    4: [0, 0, 0, 0, 720, 500, 4000, 60, 20000],
+  },
+  codebook: {
+    2: [0, 0, 48, 32, 180, 500, 4000, 8000, 20000],
+    3: [0, 0, 0, 128, 180, 500, 4000, 8000, 20000],
+    4: [0, 0, 0, 0, 720, 500, 4000, 8000, 20000],
+  },
+};
 
 /** What errors count at precisions that were not named. */
 const UNNAMED = 1 / 16;
@@ -84,9 +90,8 @@ export function planOf(
   effort: Exclude<Effort, "quick">,
   { seedBits, optimizeFor }: { readonly seedBits: Precision; readonly optimizeFor?: readonly Precision[] | undefined },
 ): FeedbackPlan {
-  const factorOf = (p: Precision): number =>
-    (p === seedBits ? LOWEST : 1) * (optimizeFor === undefined || optimizeFor.includes(p) ? 1 : UNNAMED);
-  const importance = IMPORTANCE[codec].map((weight, p) => weight * factorOf(p));
+  const factorOf = (p: Precision): number => (optimizeFor === undefined || optimizeFor.includes(p) ? 1 : UNNAMED);
+  const importance = IMPORTANCE[codec][seedBits]!.map((weight, p) => weight * factorOf(p));
   return { ...WORK[codec][effort], importance };
 }
 
