@@ -18,15 +18,18 @@ let folder: string;
 let nested: string;
 let text: string;
 let documents: string;
+let latin1: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "stepdown-quality-"));
   nested = join(folder, "nested");
   text = join(folder, "story.txt");
   documents = join(folder, "stories.jsonl");
+  latin1 = join(folder, "latin1.txt");
   await using checkpoint = await openCheckpoint(floatModel);
   await quantizeCheckpoint({ checkpoint, directory: nested, seedBits: 2, bits: 4, threads: 0 });
   await writeFile(text, story.repeat(4));
+  await writeFile(latin1, story.replaceAll("e", "é"), "latin1");
   const lines = ["left out", story, story.toUpperCase(), "left out"].map((each) => JSON.stringify({ text: each }));
   await writeFile(documents, `${lines.join("\n")}\n`);
 });
@@ -164,6 +167,7 @@ describe("stepdown-bench quality", () => {
     ],
     ["a float model as --model", () => ["--model", floatModel], 2, "is a float checkpoint"],
     ["a text that is not there", () => ["--text", "other=nowhere.txt"], 1, "nowhere.txt cannot be read"],
+    ["a text in another encoding", () => ["--text", `other=${latin1}`], 1, "is no UTF-8 text"],
     ["two texts of one name", () => ["--text", `story=${documents}`], 2, "Two texts have one name"],
     ["parts of plain text", () => ["--text", `other=${text}#3`], 2, "plain text has no parts"],
     ["too short a text", () => ["--text", `other=${documents}#0-0`], 2, "too few"],

@@ -1,4 +1,5 @@
 /** The texts of a run as token ids: plain text, documents of a JSON-lines file, or ids in a safetensors file. */
+import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { InvalidArgumentError, InvalidFileError, MissingFileError, type Tokenizer } from "@stepdown/core";
@@ -77,9 +78,16 @@ function joinDocuments(path: string, lines: string, part: string | undefined): s
 }
 
 async function readText(path: string): Promise<string> {
+  let bytes: Buffer;
   try {
-    return await readFile(path, "utf8");
+    bytes = await readFile(path);
   } catch (cause) {
     throw new MissingFileError(`--text ${path} cannot be read: ${(cause as Error).message}`, { cause });
   }
+  if (!isUtf8(bytes)) {
+    throw new InvalidFileError(
+      `--text ${path} is no UTF-8 text; give a text, .jsonl documents or .safetensors tokens.`,
+    );
+  }
+  return bytes.toString("utf8");
 }

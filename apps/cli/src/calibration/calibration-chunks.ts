@@ -4,7 +4,7 @@
  * other file is one text, cut into consecutive chunks that are drawn in such an order.
  */
 import { InvalidArgumentError, InvalidFileError, type Tokenizer } from "@stepdown/core";
-import { readTextFile } from "../commands/generate.js";
+import { readTextFile } from "../read-text-file.js";
 
 /** How chunks are taken. */
 export interface ChunkOptions {

@@ -21,7 +21,7 @@ afterAll(async () => {
 /** One token per word, its number; 0 in front, as a start token would be. */
 const tokenizer = { encode: (text: string) => [0, ...text.trim().split(/\s+/).map(Number)] } as unknown as Tokenizer;
 
-async function chunksOf(name: string, content: string, options: Readonly<Record<string, unknown>> = {}) {
+async function chunksOf(name: string, content: string | Uint8Array, options: Readonly<Record<string, unknown>> = {}) {
   const file = join(folder, name);
   await writeFile(file, content);
   const defaults = { file, tokenizer, samples: 2, tokens: 3, exactly: false, seed: "none" } as const;
@@ -61,6 +61,7 @@ describe("calibration chunks", () => {
     await expect(chunksOf("b.txt", "1", {})).rejects.toThrow(/2 tokens, less than one piece of 3/);
     await expect(chunksOf("c.jsonl", '{"text":"1 2 3"}\n{"text":')).rejects.toThrow(/line 2 is no JSON/);
     await expect(chunksOf("c.jsonl", '{"text":"1 2 3"}\nnull')).rejects.toThrow(/line 2 has no field "text"/);
+    await expect(chunksOf("latin1.txt", Buffer.from("1 é", "latin1"))).rejects.toThrow(/latin1\.txt is no UTF-8 text/);
   });
 
   it("are drawn in an order that holds every index once and depends on the seed alone", () => {

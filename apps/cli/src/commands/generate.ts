@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { InvalidArgumentError, MissingFileError } from "@stepdown/core";
+import { InvalidArgumentError } from "@stepdown/core";
 import { type Command, Option } from "commander";
 import type { CommandContext } from "../command-context.js";
 import { loadModel } from "../load-model.js";
@@ -8,6 +7,7 @@ import { addGenerationOptions, type GenerationOptions } from "../options/generat
 import { createRequestedScheduler } from "../options/scheduler.js";
 import { createTokenPainter, precisionLabel, precisionLegend } from "../output/precision-style.js";
 import { formatBytes } from "../output/units.js";
+import { readTextFile } from "../read-text-file.js";
 import { type GenerationOutcome, runGeneration } from "../run-generation.js";
 
 interface GenerateOptions extends GenerationOptions {
@@ -116,15 +116,4 @@ async function readPrompt(options: GenerateOptions): Promise<string> {
     return text;
   }
   return await readTextFile(options.promptFile);
-}
-
-/** A text file, or a clear error. */
-export async function readTextFile(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new MissingFileError(`Cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
-  }
 }

@@ -9,7 +9,7 @@ import { bitList, integer } from "../options/parse.js";
 import { threadsOption } from "../options/threads.js";
 import { formatTable } from "../output/table.js";
 import { formatBytes } from "../output/units.js";
-import { readTextFile } from "./generate.js";
+import { readTextFile } from "../read-text-file.js";
 
 interface PerplexityOptions {
   readonly model: string;
